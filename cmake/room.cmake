@@ -1,0 +1,24 @@
+# octet_room(NAME [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it.
+# All rooms are merged into the one library `octet`. Which room may include which is checked by
+# the `layers` test (tests/layers.py), not by link order.
+function(octet_room name)
+  cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  add_library(room_${name} OBJECT ${sources})
+  target_include_directories(room_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(room_${name} PUBLIC octet_options ${ROOM_LINK})
+endfunction()
+
+# octet_test_room(NAME): tests/NAME/*_test.cpp as one GoogleTest program, its tests found by ctest.
+function(octet_test_room name)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*_test.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${name}_test ${sources})
+  target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_compile_definitions(${name}_test PRIVATE
+    OCTET_SOURCE_DIR="${PROJECT_SOURCE_DIR}" OCTET_PROGRAM="$<TARGET_FILE:octet_cli>")
+  target_link_libraries(${name}_test PRIVATE octet_all GTest::gtest_main GTest::gmock)
+  gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name})
+endfunction()

@@ -1,0 +1,31 @@
+#include "base/knob.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace octet {
+namespace {
+
+constexpr std::array kKnobs{
+    Knob{"OCTET_THREADS", "0", "threads of the CPU backend; 0 means one per core"},
+    Knob{"OCTET_CPU_KERNELS", "auto",
+         "matrix kernel set of the CPU backend: auto, or a name that `octet version` lists"},
+    Knob{"OCTET_DISABLE_PASS", "", "comma-separated graph passes that are skipped"},
+    Knob{"OCTET_DUMP_GRAPH", "", "folder that receives the graph's text after every pass"},
+};
+
+}  // namespace
+
+std::span<const Knob> all_knobs() { return kKnobs; }
+
+std::string knob(std::string_view name) {
+  const auto* row = std::ranges::find(kKnobs, name, &Knob::name);
+  check(row != kKnobs.end(), "no knob named {}", name);
+  const char* value = std::getenv(std::string(name).c_str());
+  return value != nullptr ? value : std::string(row->fallback);
+}
+
+}  // namespace octet

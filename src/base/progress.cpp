@@ -1,0 +1,23 @@
+#include "base/progress.h"
+
+#include <atomic>
+
+#include "base/error.h"
+
+namespace octet {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
+
+}  // namespace
+
+void request_interrupt() noexcept { interrupted.store(true, std::memory_order_relaxed); }
+
+void throw_if_interrupted() {
+  if (interrupted.load(std::memory_order_relaxed)) {
+    fail(ErrorCode::interrupted, "interrupted; nothing was written");
+  }
+}
+
+}  // namespace octet

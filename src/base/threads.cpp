@@ -1,0 +1,80 @@
+#include "base/threads.h"
+
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <thread>
+
+#include "base/error.h"
+#include "base/knob.h"
+
+namespace octet {
+namespace {
+
+int default_threads() {
+  const std::string text = knob("OCTET_THREADS");
+  int count = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || count < 0) {
+    fail(ErrorCode::usage, "OCTET_THREADS must be a number from 0, not '{}'", text);
+  }
+  return count;
+}
+
+std::unique_ptr<tbb::task_arena> make_arena(int count) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return std::make_unique<tbb::task_arena>(count > 0 ? count : cores);
+}
+
+std::unique_ptr<tbb::task_arena>& arena() {
+  static std::unique_ptr<tbb::task_arena> instance = make_arena(default_threads());
+  return instance;
+}
+
+thread_local bool inside_parallel = false;
+
+}  // namespace
+
+int thread_count() { return arena()->max_concurrency(); }
+
+void set_thread_count(int count) {
+  if (count < 0) fail(ErrorCode::usage, "the number of threads must be 0 or more, not {}", count);
+  arena() = make_arena(count);
+}
+
+void parallel_for(int64_t count, int64_t grain,
+                  const std::function<void(int64_t begin, int64_t end)>& body) {
+  if (count <= 0) return;
+  const int64_t chunks = (count + grain - 1) / grain;
+  const int64_t parts = std::min<int64_t>(chunks, thread_count());
+  if (parts <= 1 || inside_parallel) {
+    body(0, count);
+    return;
+  }
+  const auto run_part = [&](int64_t part) {
+    const int64_t begin = chunks * part / parts * grain;
+    const int64_t end = std::min(count, chunks * (part + 1) / parts * grain);
+    inside_parallel = true;
+    try {
+      body(begin, end);
+    } catch (...) {
+      inside_parallel = false;
+      throw;
+    }
+    inside_parallel = false;
+  };
+  arena()->execute([&] {
+    tbb::parallel_for(
+        tbb::blocked_range<int64_t>(0, parts, 1),
+        [&](const tbb::blocked_range<int64_t>& range) {
+          for (int64_t part = range.begin(); part != range.end(); ++part) run_part(part);
+        },
+        tbb::static_partitioner());
+  });
+}
+
+}  // namespace octet

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace octet {
+
+/// Dtype and extents of a value; what inference computes for each output of a node.
+struct ValueType {
+  DType dtype = DType::f32;
+  Dims dims;
+  friend bool operator==(const ValueType&, const ValueType&) = default;
+};
+
+/// What inference may look at: the node and its inputs. `types[i]` belongs to `node.inputs[i]`
+/// (a left-out optional input has an empty type and no constant).
+struct InferenceContext {
+  const Graph& graph;
+  const Node& node;
+  std::vector<ValueType> types;
+
+  [[nodiscard]] bool has(size_t index) const;
+  /// The constant behind an input; nullptr when it is computed.
+  [[nodiscard]] const Tensor* constant(size_t index) const;
+  /// Throws `Error(bad_input)` naming the node and the operator.
+  [[noreturn]] void refuse(const std::string& reason) const;
+};
+
+/// Work of a node for given symbol sizes: the numbers behind reports and kernel floors.
+struct Cost {
+  double flops = 0;  ///< multiply and add count as two
+  double bytes = 0;  ///< inputs, constants and outputs, each touched once
+};
+
+/// One operator: its name, how many operands it takes, its type and shape rule, its work.
+struct OpSchema {
+  std::string_view domain;
+  std::string_view op;
+  int min_inputs;
+  int max_inputs;
+  int outputs;
+  /// Checks operand types strictly (no promotion) and returns the type of every output.
+  std::vector<ValueType> (*infer)(const InferenceContext&);
+  /// Floating-point operations, all symbols bound; nullptr for pure data movement.
+  double (*flops)(const InferenceContext&);
+  /// The output holds the same bytes as input 0 (Reshape and the like): no kernel is needed.
+  bool is_view = false;
+};
+
+/// The operator table, every operator the project knows. One file per family fills it (ops/*.cpp);
+/// ops/table.cpp lists the families.
+std::span<const OpSchema> all_ops();
+/// nullptr when the operator is unknown.
+const OpSchema* find_op(std::string_view domain, std::string_view op);
+
+/// Verifies types and writes dtype and extents of every value, in order. Throws `Error(bad_input)`
+/// naming the node for an unknown operator, a wrong operand count, type or shape.
+void infer_types(Graph& graph);
+
+/// Replaces symbols by numbers; unknown symbols stay.
+using SymbolSizes = std::map<std::string, int64_t, std::less<>>;
+Dims bind(const Dims& dims, const SymbolSizes& sizes);
+
+/// Work of one node once every symbol has a size.
+Cost cost_of(const Graph& graph, NodeId node, const SymbolSizes& sizes);
+
+}  // namespace octet

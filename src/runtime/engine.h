@@ -1,0 +1,72 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/backend.h"
+#include "runtime/plan.h"
+
+namespace octet::runtime {
+
+/// A Plan loaded on a Backend: kernels prepared, constants in place. Immutable; any number of
+/// Sessions on any threads share one.
+class Engine {
+ public:
+  /// Throws `Error(bad_input)` when the plan was made for another backend.
+  static std::shared_ptr<const Engine> load(Plan plan, const Backend& backend);
+
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] const Graph& graph() const { return plan_.graph; }
+  [[nodiscard]] const Kernel* kernel(size_t step) const { return kernels_[step].get(); }
+  /// Index of a graph input or output by name; throws `Error(usage)` listing the names.
+  [[nodiscard]] size_t input_index(std::string_view name) const;
+  [[nodiscard]] size_t output_index(std::string_view name) const;
+  /// Largest size of a symbol, such as "batch".
+  [[nodiscard]] int64_t max_size(std::string_view symbol) const;
+
+ private:
+  explicit Engine(Plan plan) : plan_(std::move(plan)) {}
+
+  Plan plan_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+};
+
+/// Called after every step with the node and its operands of this run. Outputs may be overwritten
+/// (that is how `verify` feeds each block the reference's own inputs).
+using StepHook = std::function<void(const Node& node, std::span<const Operand> inputs,
+                                    std::span<const Operand> outputs)>;
+
+/// The memory of one stream of runs on an Engine: one per thread. `run` allocates nothing.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<const Engine> engine);
+  Session(Session&&) noexcept;
+  ~Session();
+
+  [[nodiscard]] const Engine& engine() const { return *engine_; }
+
+  /// Runs once. Inputs stand in the order of the graph's inputs, with its dtypes; symbolic extents
+  /// follow from their shapes. Returns the outputs, viewed in the session's memory until the next
+  /// run. Throws `Error(usage)` for wrong dtypes, shapes or sizes out of range.
+  std::span<const Operand> run(std::span<const Tensor> inputs);
+
+  /// The same, outputs copied into tensors of their own.
+  std::vector<Tensor> run_copied(std::span<const Tensor> inputs);
+
+  /// Empty to remove. Views (Reshape and the like) are reported too.
+  void set_hook(StepHook hook);
+
+ private:
+  struct State;
+  std::shared_ptr<const Engine> engine_;
+  std::unique_ptr<State> state_;
+};
+
+/// Copies an operand into a tensor that owns its bytes.
+Tensor to_tensor(const Operand& operand);
+
+}  // namespace octet::runtime
