@@ -3,7 +3,8 @@
 # the `layers` test (tests/layers.py), not by link order.
 function(octet_room name)
   cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp
+    ${PROJECT_SOURCE_DIR}/src/${name}/*/*.cpp)
   add_library(room_${name} OBJECT ${sources})
   target_include_directories(room_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(room_${name} PUBLIC octet_options ${ROOM_LINK})
