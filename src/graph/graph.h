@@ -21,9 +21,10 @@ inline constexpr ValueId kNoValue{0xFFFFFFFFU};
 /// One extent: a number, or a named symbol ("batch") that is bound when the graph runs.
 class Dim {
  public:
-  Dim(int64_t size) : size_(size) {}                            // NOLINT(google-explicit-constructor)
-  Dim(std::string symbol) : size_(-1), symbol_(std::move(symbol)) {}  // NOLINT(google-explicit-constructor)
-  Dim(const char* symbol) : Dim(std::string(symbol)) {}         // NOLINT(google-explicit-constructor)
+  Dim(int64_t size) : size_(size) {}  // NOLINT(google-explicit-constructor)
+  Dim(std::string symbol)
+      : size_(-1), symbol_(std::move(symbol)) {}         // NOLINT(google-explicit-constructor)
+  Dim(const char* symbol) : Dim(std::string(symbol)) {}  // NOLINT(google-explicit-constructor)
 
   [[nodiscard]] bool is_symbolic() const { return size_ < 0; }
   [[nodiscard]] int64_t size() const { return size_; }
@@ -41,8 +42,8 @@ Dims to_dims(const Shape& shape);
 std::optional<Shape> to_shape(const Dims& dims);
 std::string to_string(const Dims& dims);
 
-using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>,
-                               std::vector<float>, Tensor>;
+using Attribute =
+    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, Tensor>;
 using Attributes = std::map<std::string, Attribute, std::less<>>;
 
 /// The default ONNX domain is ""; our fused operators live in kOctetDomain.
@@ -50,10 +51,10 @@ inline constexpr std::string_view kOctetDomain = "octet";
 
 /// An operator applied to values: ONNX's vocabulary (domain, op, attributes).
 struct Node {
-  std::string name;    ///< unique, stable: the module path it came from
+  std::string name;  ///< unique, stable: the module path it came from
   std::string domain;
   std::string op;
-  std::vector<ValueId> inputs;   ///< kNoValue where an optional input is left out
+  std::vector<ValueId> inputs;  ///< kNoValue where an optional input is left out
   std::vector<ValueId> outputs;
   Attributes attributes;
 
@@ -69,7 +70,7 @@ struct Node {
 
 /// What flows along an edge: a graph input, a constant, or the output of one node.
 struct Value {
-  std::string name;   ///< unique
+  std::string name;  ///< unique
   DType dtype = DType::f32;
   Dims dims;
   std::optional<Tensor> constant;

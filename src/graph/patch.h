@@ -31,6 +31,7 @@ class Patch {
   void apply();
 
  private:
+  friend size_t remove_dead(Graph& graph);
   struct Replacement {
     ValueId from;
     ValueId to;
@@ -41,6 +42,11 @@ class Patch {
     size_t index;
     ValueId to;
   };
+
+  void drop(NodeId node);
+  void redirect(const Replacement& change);
+  void sort();
+  static size_t sweep(Graph& graph);
 
   Graph& graph_;
   std::vector<Node> nodes_;
