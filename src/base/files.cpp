@@ -81,7 +81,8 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor_, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30));
+    const ssize_t written =
+        ::write(descriptor_, bytes.data(), std::min<size_t>(bytes.size(), 1u << 30));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) fail_io("write");
     bytes = bytes.subspan(static_cast<size_t>(written));
@@ -89,7 +90,9 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   }
 }
 
-void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+void AtomicFile::write(std::string_view text) {
+  write(std::as_bytes(std::span(text)));
+}
 
 void AtomicFile::commit() {
   if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_io("flush");

@@ -70,7 +70,8 @@ std::string read_text(const std::filesystem::path& path, uint64_t limit = 256u <
 /// Writes `text` through an AtomicFile.
 void write_text(const std::filesystem::path& path, std::string_view text);
 
-/// Copies through an AtomicFile; source and destination may be the same file (then nothing is done).
+/// Copies through an AtomicFile; source and destination may be the same file (then nothing is
+/// done).
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace octet

@@ -19,7 +19,9 @@ constexpr std::array kKnobs{
 
 }  // namespace
 
-std::span<const Knob> all_knobs() { return kKnobs; }
+std::span<const Knob> all_knobs() {
+  return kKnobs;
+}
 
 std::string knob(std::string_view name) {
   const auto* row = std::ranges::find(kKnobs, name, &Knob::name);

@@ -10,7 +10,9 @@ LogHandler& handler() {
 
 }  // namespace
 
-void set_log_handler(LogHandler new_handler) { handler() = std::move(new_handler); }
+void set_log_handler(LogHandler new_handler) {
+  handler() = std::move(new_handler);
+}
 
 void log_message(LogLevel level, const std::string& message) {
   if (handler()) handler()(level, message);

@@ -15,11 +15,16 @@ namespace octet {
 /// A value of a Python pickle that holds data only. `global` stands for a named Python object that
 /// was never called; `call` for one applied to arguments (kept, not executed).
 struct PickleValue {
-  struct Global { std::string module; std::string name; };
+  struct Global {
+    std::string module;
+    std::string name;
+  };
   struct Call;
   using List = std::vector<PickleValue>;
   using Dict = std::vector<std::pair<PickleValue, PickleValue>>;  ///< in order of insertion
-  struct Tuple { List items; };
+  struct Tuple {
+    List items;
+  };
 
   std::variant<std::monostate, bool, int64_t, double, std::string, std::vector<std::byte>,
                std::shared_ptr<List>, std::shared_ptr<Dict>, std::shared_ptr<Tuple>, Global,

@@ -12,7 +12,9 @@ static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler
 
 }  // namespace
 
-void request_interrupt() noexcept { interrupted.store(true, std::memory_order_relaxed); }
+void request_interrupt() noexcept {
+  interrupted.store(true, std::memory_order_relaxed);
+}
 
 void throw_if_interrupted() {
   if (interrupted.load(std::memory_order_relaxed)) {

@@ -39,7 +39,9 @@ thread_local bool inside_parallel = false;
 
 }  // namespace
 
-int thread_count() { return arena()->max_concurrency(); }
+int thread_count() {
+  return arena()->max_concurrency();
+}
 
 void set_thread_count(int count) {
   if (count < 0) fail(ErrorCode::usage, "the number of threads must be 0 or more, not {}", count);

@@ -19,8 +19,8 @@ using NamedTensors = std::map<std::string, Tensor, std::less<>>;
 
 /// How the checkpoint's quantization was stored on disk.
 enum class QuantizationLayout {
-  unified,             ///< F8 weights, weight_scale, input_scale (ours and Model Optimizer's export)
-  modelopt,            ///< `*_quantizer._amax` beside weights of the original type, modelopt_state.pth
+  unified,   ///< F8 weights, weight_scale, input_scale (ours and Model Optimizer's export)
+  modelopt,  ///< `*_quantizer._amax` beside weights of the original type, modelopt_state.pth
   compressed_tensors,  ///< F8 weights, weight_scale, optional input_scale
 };
 
@@ -31,8 +31,8 @@ enum class QuantizationLayout {
 struct StoredQuantizer {
   bool enabled = true;
   bool dynamic_per_token = false;  ///< no static scale: computed per row of the live tensor
-  Tensor scale;   ///< F32, [] or [out]; exactly as stored, widened. For modelopt: amax / 448 in F32
-  Tensor amax;    ///< F32, only where the layout stores an amax; otherwise count() == 0
+  Tensor scale;  ///< F32, [] or [out]; exactly as stored, widened. For modelopt: amax / 448 in F32
+  Tensor amax;   ///< F32, only where the layout stores an amax; otherwise count() == 0
   /// q's amax was taken before the attention factor 1/sqrt(d) multiplied it (Model Optimizer).
   bool before_attention_factor = false;
 };
@@ -48,7 +48,8 @@ struct StoredQuantization {
 struct Checkpoint {
   std::filesystem::path folder;
   Json config;
-  NamedTensors tensors;  ///< model tensors only: scales and amax buffers have moved to `quantization`
+  NamedTensors
+      tensors;  ///< model tensors only: scales and amax buffers have moved to `quantization`
   std::optional<StoredQuantization> quantization;
 };
 

@@ -17,7 +17,8 @@ struct SafetensorsFile {
   std::map<std::string, Tensor, std::less<>> tensors;  ///< views of the mapped file
   std::map<std::string, std::string, std::less<>> metadata;
   std::vector<std::string> order;  ///< tensor names by offset
-  std::span<const std::byte> header;  ///< length field and JSON, as in the file; kept alive by the tensors' owner
+  std::span<const std::byte>
+      header;  ///< length field and JSON, as in the file; kept alive by the tensors' owner
   std::shared_ptr<const void> owner;
 };
 

@@ -14,10 +14,10 @@ namespace octet::data {
 
 /// One item of a dataset: an image, with a class or captions where the set has them.
 struct Sample {
-  std::string key;                    ///< file name or tar key; names the sample in messages
-  std::vector<std::byte> encoded;     ///< image file bytes, not decoded; empty when `raw` is filled
-  std::optional<Image> raw;           ///< sets that store bare pixels (CIFAR)
-  int64_t label = -1;                 ///< class index, -1 without classes
+  std::string key;                 ///< file name or tar key; names the sample in messages
+  std::vector<std::byte> encoded;  ///< image file bytes, not decoded; empty when `raw` is filled
+  std::optional<Image> raw;        ///< sets that store bare pixels (CIFAR)
+  int64_t label = -1;              ///< class index, -1 without classes
   std::vector<std::string> captions;
 
   /// Decodes; throws `Error(bad_input)` naming the key.
@@ -37,8 +37,8 @@ class Dataset {
   [[nodiscard]] virtual std::string kind() const = 0;
   /// Samples in all, or -1 when only reading through tells.
   [[nodiscard]] virtual int64_t size() const = 0;
-  /// The next sample, nullopt at the end. Throws `Error(bad_input)` for a broken container; a broken
-  /// image inside shows only when it is decoded.
+  /// The next sample, nullopt at the end. Throws `Error(bad_input)` for a broken container; a
+  /// broken image inside shows only when it is decoded.
   virtual std::optional<Sample> next() = 0;
   /// From the beginning again.
   virtual void rewind() = 0;

@@ -19,8 +19,8 @@ struct Image {
   int height = 0;
   PixelMode mode = PixelMode::rgb;
   int channels = 3;
-  std::vector<uint8_t> pixels;        ///< height * width * channels; i16 holds 2 bytes per pixel
-  std::vector<uint8_t> palette;       ///< mode p: RGB triplets
+  std::vector<uint8_t> pixels;   ///< height * width * channels; i16 holds 2 bytes per pixel
+  std::vector<uint8_t> palette;  ///< mode p: RGB triplets
 };
 
 /// Decodes JPEG, PNG or WebP, recognised by content; the first frame. EXIF orientation and colour

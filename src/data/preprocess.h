@@ -23,10 +23,11 @@ enum class PreprocessOrder {
 struct Preprocessor {
   PreprocessOrder order = PreprocessOrder::hf;
   bool resize = true;
-  bool keep_aspect = true;         ///< false: squash to width x height
-  int resize_width = 224;          ///< keep_aspect: both hold the shortest edge
+  bool keep_aspect = true;  ///< false: squash to width x height
+  int resize_width = 224;   ///< keep_aspect: both hold the shortest edge
   int resize_height = 224;
-  int resample = 3;                ///< PIL's numbers: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming
+  int resample =
+      3;  ///< PIL's numbers: 0 nearest, 1 lanczos, 2 bilinear, 3 bicubic, 4 box, 5 hamming
   bool crop = true;
   int crop_width = 224;
   int crop_height = 224;

@@ -78,7 +78,6 @@ void Patch::redirect(const Replacement& change) {
   for (const NodeId id : graph_.order_) {
     std::ranges::replace(graph_.nodes_[index(id)].inputs, change.from, change.to);
   }
-  for (Node& node : nodes_) std::ranges::replace(node.inputs, change.from, change.to);
   std::ranges::replace(graph_.outputs_, change.from, change.to);
   const bool computed = !graph_.is_constant(change.to) &&
                         std::ranges::count(graph_.inputs_, change.to) == 0 &&

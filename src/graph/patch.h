@@ -21,8 +21,9 @@ class Patch {
   ValueId add_value(const std::string& hint, DType dtype, Dims dims);
   void add_node(Node node);
 
-  /// Every reader of `old_value` (and the outputs list) reads `new_value` instead. Where both are
-  /// produced by nodes and `keep_name` is true, the new value takes over the old one's name.
+  /// Every old reader of `old_value` (and the outputs list) reads `new_value` instead; the patch's
+  /// own new nodes keep the inputs they were given. Where both are produced by nodes and
+  /// `keep_name` is true, the new value takes over the old one's name.
   void replace(ValueId old_value, ValueId new_value, bool keep_name = true);
   /// Only this node's input changes.
   void replace_input(NodeId node, size_t index, ValueId new_value);

@@ -32,26 +32,27 @@ std::span<const Pass> fusion_passes();
 // One file each; see the file for the pattern.
 bool fold_constants(Graph& graph);
 bool remove_identities(Graph& graph);
-bool share_quantize(Graph& graph);      ///< equal Q/DQ pairs of one tensor become one
-bool fuse_embedding(Graph& graph);      ///< Gather + position Add → octet.Embedding
+bool share_quantize(Graph& graph);  ///< equal Q/DQ pairs of one tensor become one
+bool fuse_embedding(Graph& graph);  ///< Gather + position Add → octet.Embedding
 bool fuse_patch_embedding(Graph& graph);
-bool fuse_activation(Graph& graph);     ///< x * sigmoid(1.702 x) → octet.QuickGelu
-bool fuse_attention(Graph& graph);      ///< score product, mask, softmax, value product → octet.Attention
-bool fuse_linear(Graph& graph);         ///< MatMul + bias (+ activation) (+ residual) → octet.Linear
-bool absorb_quantize(Graph& graph);     ///< Q/DQ at the borders of fused operators move inside
-bool skip_padding(Graph& graph);        ///< text towers run on packed rows, without padding
+bool fuse_activation(Graph& graph);  ///< x * sigmoid(1.702 x) → octet.QuickGelu
+bool fuse_attention(
+    Graph& graph);  ///< score product, mask, softmax, value product → octet.Attention
+bool fuse_linear(Graph& graph);      ///< MatMul + bias (+ activation) (+ residual) → octet.Linear
+bool absorb_quantize(Graph& graph);  ///< Q/DQ at the borders of fused operators move inside
+bool skip_padding(Graph& graph);     ///< text towers run on packed rows, without padding
 
 /// One attention block found by its structure, whatever Q/DQ stands inside it.
 struct AttentionMatch {
-  std::string name;        ///< module path, "text_model.encoder.layers.0.self_attn"
-  NodeId scores{};         ///< MatMul of q and k
+  std::string name;  ///< module path, "text_model.encoder.layers.0.self_attn"
+  NodeId scores{};   ///< MatMul of q and k
   NodeId softmax{};
-  NodeId values{};         ///< MatMul of probabilities and v
-  ValueId q{};             ///< [b, h, s, d], scaled, before its quantizer
-  ValueId k{};             ///< [b, h, d, s] (transposed), before its quantizer
-  ValueId v{};             ///< [b, h, s, d], before its quantizer
-  ValueId probabilities{}; ///< softmax output, before its quantizer
-  ValueId output{};        ///< [b, h, s, d], output of `values`
+  NodeId values{};          ///< MatMul of probabilities and v
+  ValueId q{};              ///< [b, h, s, d], scaled, before its quantizer
+  ValueId k{};              ///< [b, h, d, s] (transposed), before its quantizer
+  ValueId v{};              ///< [b, h, s, d], before its quantizer
+  ValueId probabilities{};  ///< softmax output, before its quantizer
+  ValueId output{};         ///< [b, h, s, d], output of `values`
   bool causal = false;
   std::optional<ValueId> mask;  ///< additive mask that is not simply causal
 };

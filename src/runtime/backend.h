@@ -35,9 +35,7 @@ struct Operand {
   }
   /// count() / last(): the rows of a row-wise operator.
   [[nodiscard]] int64_t rows() const { return last() == 0 ? 0 : count() / last(); }
-  [[nodiscard]] size_t size_bytes() const {
-    return static_cast<size_t>(count()) * size_of(dtype);
-  }
+  [[nodiscard]] size_t size_bytes() const { return static_cast<size_t>(count()) * size_of(dtype); }
   [[nodiscard]] Shape shape() const { return {extents.begin(), extents.begin() + rank}; }
   template <typename T>
   [[nodiscard]] T* as() const {

@@ -23,8 +23,8 @@ using SymbolRanges = std::map<std::string, SymbolRange, std::less<>>;
 
 struct Step {
   NodeId node{};
-  std::string kernel;                             ///< empty for a view
-  std::vector<KernelChoice::Refusal> refusals;    ///< why earlier table entries were not taken
+  std::string kernel;                           ///< empty for a view
+  std::vector<KernelChoice::Refusal> refusals;  ///< why earlier table entries were not taken
   uint64_t workspace_bytes = 0;
 };
 
@@ -41,15 +41,15 @@ struct Plan {
   std::string target;   ///< Backend::target() of the machine that built it
   Graph graph;          ///< lowered; constants packed
   SymbolRanges symbols;
-  std::vector<Step> steps;                    ///< in order, one per live node
-  std::map<ValueId, ArenaSlot> slots;         ///< every computed value that is no view
+  std::vector<Step> steps;             ///< in order, one per live node
+  std::map<ValueId, ArenaSlot> slots;  ///< every computed value that is no view
   uint64_t arena_bytes = 0;
   uint64_t workspace_bytes = 0;
   Json facts;  ///< for people and tools: source file, applied passes, precision
 };
 
 struct CompileOptions {
-  SymbolRanges symbols;             ///< every symbol of the graph's inputs needs a range
+  SymbolRanges symbols;  ///< every symbol of the graph's inputs needs a range
   std::vector<std::string> disabled_passes;
   Json facts;
 };

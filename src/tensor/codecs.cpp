@@ -59,7 +59,7 @@ uint16_t f32_to_f16(float value) {
   const uint32_t magnitude = bits & ~kSignMask;
   if (magnitude > 0x7F800000U) return sign | 0x7E00U;
   if (magnitude >= 0x477FF000U) return sign | 0x7C00U;  // rounds to 65536 or beyond
-  if (magnitude >= 0x38800000U) {                        // normal: 2^-14 and above
+  if (magnitude >= 0x38800000U) {                       // normal: 2^-14 and above
     return static_cast<uint16_t>(sign | (shift_rne(magnitude, 13) - (112U << 10)));
   }
   // Subnormal: adding 0.5 puts the unit of the last place at 2^-24, so the hardware rounds.
@@ -73,7 +73,9 @@ uint16_t f32_to_bf16(float value) {
   return static_cast<uint16_t>(shift_rne(bits, 16));
 }
 
-float e4m3_to_f32(uint8_t code) { return e4m3_table()[code]; }
+float e4m3_to_f32(uint8_t code) {
+  return e4m3_table()[code];
+}
 
 uint8_t f32_to_e4m3(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
@@ -81,7 +83,7 @@ uint8_t f32_to_e4m3(float value) {
   const uint32_t magnitude = bits & ~kSignMask;
   if (magnitude > 0x7F800000U) return 0x7F;
   if (magnitude >= 0x43E00000U) return sign | 0x7EU;  // 448 and beyond
-  if (magnitude >= 0x3C800000U) {                      // normal: 2^-6 and above
+  if (magnitude >= 0x3C800000U) {                     // normal: 2^-6 and above
     return static_cast<uint8_t>(sign | (shift_rne(magnitude, 20) - (120U << 3)));
   }
   // Subnormal: adding 2^14 puts the unit of the last place at 2^-9, so the hardware rounds.
@@ -89,7 +91,9 @@ uint8_t f32_to_e4m3(float value) {
   return static_cast<uint8_t>(sign | (std::bit_cast<uint32_t>(aligned) - 0x46800000U));
 }
 
-float e5m2_to_f32(uint8_t code) { return f16_to_f32(static_cast<uint16_t>(code << 8)); }
+float e5m2_to_f32(uint8_t code) {
+  return f16_to_f32(static_cast<uint16_t>(code << 8));
+}
 
 float scale_from_amax(float amax) {
   constexpr float kTiny = 0x1p-24F;
@@ -147,34 +151,50 @@ float by_value(T value) {
 
 void convert_to_f32(DType dtype, std::span<const std::byte> source, std::span<float> target) {
   switch (dtype) {
-    case DType::f32: return decode_span<float>(source, target, by_value<float>);
-    case DType::f16: return decode_span<uint16_t>(source, target, f16_to_f32);
-    case DType::bf16: return decode_span<uint16_t>(source, target, bf16_to_f32);
-    case DType::f8e4m3: return decode_span<uint8_t>(source, target, e4m3_to_f32);
-    case DType::f8e5m2: return decode_span<uint8_t>(source, target, e5m2_to_f32);
-    case DType::f64: return decode_span<double>(source, target, by_value<double>);
-    case DType::i8: return decode_span<int8_t>(source, target, by_value<int8_t>);
-    case DType::i32: return decode_span<int32_t>(source, target, by_value<int32_t>);
-    case DType::i64: return decode_span<int64_t>(source, target, by_value<int64_t>);
+    case DType::f32:
+      return decode_span<float>(source, target, by_value<float>);
+    case DType::f16:
+      return decode_span<uint16_t>(source, target, f16_to_f32);
+    case DType::bf16:
+      return decode_span<uint16_t>(source, target, bf16_to_f32);
+    case DType::f8e4m3:
+      return decode_span<uint8_t>(source, target, e4m3_to_f32);
+    case DType::f8e5m2:
+      return decode_span<uint8_t>(source, target, e5m2_to_f32);
+    case DType::f64:
+      return decode_span<double>(source, target, by_value<double>);
+    case DType::i8:
+      return decode_span<int8_t>(source, target, by_value<int8_t>);
+    case DType::i32:
+      return decode_span<int32_t>(source, target, by_value<int32_t>);
+    case DType::i64:
+      return decode_span<int64_t>(source, target, by_value<int64_t>);
     case DType::u8:
-    case DType::boolean: return decode_span<uint8_t>(source, target, by_value<uint8_t>);
-    default: fail_input("cannot convert {} to f32", name_of(dtype));
+    case DType::boolean:
+      return decode_span<uint8_t>(source, target, by_value<uint8_t>);
+    default:
+      fail_input("cannot convert {} to f32", name_of(dtype));
   }
 }
 
 void convert_from_f32(DType dtype, std::span<const float> source, std::span<std::byte> target) {
   switch (dtype) {
-    case DType::f32: return encode_span<float>(source, target, by_value<float>);
-    case DType::f16: return encode_span<uint16_t>(source, target, f32_to_f16);
-    case DType::bf16: return encode_span<uint16_t>(source, target, f32_to_bf16);
-    case DType::f8e4m3: return encode_span<uint8_t>(source, target, f32_to_e4m3);
+    case DType::f32:
+      return encode_span<float>(source, target, by_value<float>);
+    case DType::f16:
+      return encode_span<uint16_t>(source, target, f32_to_f16);
+    case DType::bf16:
+      return encode_span<uint16_t>(source, target, f32_to_bf16);
+    case DType::f8e4m3:
+      return encode_span<uint8_t>(source, target, f32_to_e4m3);
     case DType::i32:
       return encode_span<int32_t>(source, target, [](float v) { return static_cast<int32_t>(v); });
     case DType::i64:
       return encode_span<int64_t>(source, target, [](float v) { return static_cast<int64_t>(v); });
     case DType::boolean:
       return encode_span<uint8_t>(source, target, [](float v) { return uint8_t{v != 0.0F}; });
-    default: fail_input("cannot convert f32 to {}", name_of(dtype));
+    default:
+      fail_input("cannot convert f32 to {}", name_of(dtype));
   }
 }
 

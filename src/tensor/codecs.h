@@ -15,7 +15,9 @@ float f16_to_f32(uint16_t bits);
 /// Overflow becomes infinity (IEEE); NaN stays NaN.
 uint16_t f32_to_f16(float value);
 
-inline float bf16_to_f32(uint16_t bits) { return std::bit_cast<float>(uint32_t{bits} << 16); }
+inline float bf16_to_f32(uint16_t bits) {
+  return std::bit_cast<float>(uint32_t{bits} << 16);
+}
 uint16_t f32_to_bf16(float value);
 
 /// Largest finite E4M3 value.
@@ -34,7 +36,9 @@ float scale_from_amax(float amax);
 float round_scale_up_to_f16(float scale);
 
 /// E4M3 code of value / scale.
-inline uint8_t quantize_e4m3(float value, float scale) { return f32_to_e4m3(value / scale); }
+inline uint8_t quantize_e4m3(float value, float scale) {
+  return f32_to_e4m3(value / scale);
+}
 
 /// One element of any floating dtype as float.
 float element_as_f32(const Tensor& tensor, int64_t index);

@@ -8,7 +8,21 @@ namespace octet {
 
 /// Element types. `f8e4m3` is the fn variant (max 448, no infinities, NaN 0x7F and 0xFF).
 enum class DType : uint8_t {
-  f32, f16, bf16, f8e4m3, f8e5m2, f64, i8, i16, i32, i64, u8, u16, u32, u64, boolean,
+  f32,
+  f16,
+  bf16,
+  f8e4m3,
+  f8e5m2,
+  f64,
+  i8,
+  i16,
+  i32,
+  i64,
+  u8,
+  u16,
+  u32,
+  u64,
+  boolean,
 };
 
 size_t size_of(DType dtype);

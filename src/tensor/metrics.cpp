@@ -30,8 +30,8 @@ Drift compare(std::span<const float> value, std::span<const float> reference) {
   const double norms = std::sqrt(value_norm) * std::sqrt(reference_norm);
   const bool both_zero = value_norm == 0 && reference_norm == 0;
   drift.cosine = both_zero ? 1.0 : (norms == 0 ? 0.0 : dot / norms);
-  drift.sqnr_db =
-      noise == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(reference_norm / noise);
+  drift.sqnr_db = noise == 0 ? std::numeric_limits<double>::infinity()
+                             : 10 * std::log10(reference_norm / noise);
   drift.max_relative = max_reference == 0 ? drift.max_abs : drift.max_abs / max_reference;
   return drift;
 }

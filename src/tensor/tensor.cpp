@@ -18,7 +18,9 @@ int64_t element_count(const Shape& shape) {
   return count;
 }
 
-std::string to_string(const Shape& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string to_string(const Shape& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 std::shared_ptr<std::byte> allocate_aligned(size_t size) {
   constexpr size_t kAlignment = 64;
@@ -46,8 +48,8 @@ Tensor Tensor::view(DType dtype, Shape shape, std::span<const std::byte> bytes,
   tensor.shape_ = std::move(shape);
   tensor.count_ = element_count(tensor.shape_);
   tensor.size_bytes_ = bytes.size();
-  check(static_cast<size_t>(tensor.count_) * size_of(dtype) == bytes.size(),
-        "{} bytes for {} {}", bytes.size(), name_of(dtype), to_string(tensor.shape_));
+  check(static_cast<size_t>(tensor.count_) * size_of(dtype) == bytes.size(), "{} bytes for {} {}",
+        bytes.size(), name_of(dtype), to_string(tensor.shape_));
   tensor.data_ = bytes.data();
   tensor.owner_ = std::move(owner);
   return tensor;
