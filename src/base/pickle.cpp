@@ -172,7 +172,9 @@ bool PickleReader::step_literal(uint8_t opcode) {
     case kNewFalse: push({false}); return true;
     case kBinInt1: push({int64_t{take_little_endian<uint8_t>()}}); return true;
     case kBinInt2: push({int64_t{take_little_endian<uint16_t>()}}); return true;
-    case kBinInt: push({int64_t{std::bit_cast<int32_t>(take_little_endian<uint32_t>())}}); return true;
+    case kBinInt:
+      push({int64_t{std::bit_cast<int32_t>(take_little_endian<uint32_t>())}});
+      return true;
     case kLong1: push({take_long()}); return true;
     case kBinFloat: push({take_float()}); return true;
     case kShortBinUnicode: push_text(take_little_endian<uint8_t>()); return true;

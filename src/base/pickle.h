@@ -14,7 +14,8 @@
 namespace octet {
 
 /// A value of a Python pickle that holds data only. `global` stands for a named Python object that
-/// was never called; `call` for one applied to arguments (kept, not executed).
+/// was never called; `call` for one applied to arguments (kept, not executed). Copies share lists,
+/// dictionaries, tuples and calls; there are no cycles, and nesting is limited.
 struct PickleValue {
   struct Global {
     std::string module;
