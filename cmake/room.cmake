@@ -1,13 +1,17 @@
-# octet_room(NAME [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it.
-# All rooms are merged into the one library `octet`. Which room may include which is checked by
-# the `layers` test (tests/layers.py), not by link order.
+# octet_room(NAME [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it. A room that
+# has headers only (or nothing yet) makes no target. All rooms are merged into the one library
+# `octet`. Which room may include which is checked by tests/layers, not by link order.
 function(octet_room name)
   cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp
     ${PROJECT_SOURCE_DIR}/src/${name}/*/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
   add_library(room_${name} OBJECT ${sources})
   target_include_directories(room_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(room_${name} PUBLIC octet_options ${ROOM_LINK})
+  target_link_libraries(octet PRIVATE $<BUILD_INTERFACE:room_${name}>)
 endfunction()
 
 # octet_test_room(NAME): tests/NAME/*_test.cpp as one GoogleTest program, its tests found by ctest.
