@@ -31,6 +31,8 @@ Json parse_json(std::string_view text, std::string_view where) {
     }
     return true;
   };
+  // The parser would take a NUL for the end and ignore what stands behind it.
+  if (text.find('\0') != std::string_view::npos) fail_input("{}: not valid JSON (NUL)", where);
   try {
     return Json::parse(text, strict);
   } catch (const nlohmann::json::exception& error) {

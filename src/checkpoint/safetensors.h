@@ -9,21 +9,24 @@
 #include <string_view>
 #include <vector>
 
+#include "base/files.h"
 #include "tensor/tensor.h"
 
 namespace octet::checkpoint {
 
 struct SafetensorsFile {
-  std::map<std::string, Tensor, std::less<>> tensors;  ///< views of the mapped file
+  /// Views of the mapped file; a tensor that stands unaligned for its dtype is an aligned copy.
+  std::map<std::string, Tensor, std::less<>> tensors;
   std::map<std::string, std::string, std::less<>> metadata;
   std::vector<std::string> order;  ///< tensor names by offset
-  std::span<const std::byte>
-      header;  ///< length field and JSON, as in the file; kept alive by the tensors' owner
+  /// Length field and JSON, as in the file; valid while `owner` lives.
+  std::span<const std::byte> header;
   std::shared_ptr<const void> owner;
 };
 
 /// Maps and validates a safetensors file (every rule of the format: header length, JSON, duplicate
-/// keys, contiguous offsets, exact sizes, no trailing bytes). Throws `Error(bad_input)`.
+/// keys, contiguous offsets, exact sizes, no trailing bytes). Throws `Error(bad_input)` naming the
+/// file and the tensor. Values are not looked at: NaN is allowed.
 SafetensorsFile read_safetensors(const std::filesystem::path& path);
 /// The same for bytes in memory that `owner` keeps alive; `where` names them in messages.
 SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, std::string_view where,
@@ -34,17 +37,36 @@ struct NamedTensor {
   Tensor tensor;
 };
 
+/// A tensor that is still to be made.
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+};
+
 struct SafetensorsOptions {
   std::map<std::string, std::string, std::less<>> metadata;
   size_t header_alignment = 8;  ///< data begins at a multiple of this; plans use 64
-  bool keep_order = false;      ///< false: by descending element size, then name
+  /// false: by descending element size and type, then name, as the format's own writer does.
+  bool keep_order = false;
 };
 
-/// The bytes before the data: length field, JSON, padding.
+/// The bytes before the data: length field, JSON, padding. Names must be unique.
 std::string safetensors_header(std::span<const NamedTensor> tensors,
                                const SafetensorsOptions& options);
+std::string safetensors_header(std::span<const TensorInfo> tensors,
+                               const SafetensorsOptions& options);
+
 /// Writes atomically. Throws `Error(failed)`.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const SafetensorsOptions& options = {});
+
+/// Makes the tensor announced by `info`: exactly that dtype and shape.
+using TensorSource = std::function<Tensor(const TensorInfo& info)>;
+
+/// Writes a file whose tensors are made one after the other, in the order of the file, so that only
+/// one is in memory at a time. The caller commits. Throws `Error(failed)` and what `source` throws.
+AtomicFile stage_safetensors(const std::filesystem::path& path, std::span<const TensorInfo> tensors,
+                             const TensorSource& source, const SafetensorsOptions& options = {});
 
 }  // namespace octet::checkpoint
