@@ -1,4 +1,4 @@
-#include "octet/logging.h"
+#include "tools/octet/logging.h"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>

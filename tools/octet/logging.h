@@ -1,7 +1,7 @@
 #pragma once
 
 #include "base/log.h"
-#include "octet/progress.h"
+#include "tools/octet/progress.h"
 
 namespace octet::cli {
 

@@ -10,10 +10,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
-#include "octet/logging.h"
-#include "octet/output.h"
-#include "octet/progress.h"
-#include "octet/verbs.h"
+#include "tools/octet/logging.h"
+#include "tools/octet/output.h"
+#include "tools/octet/progress.h"
+#include "tools/octet/verbs.h"
 
 namespace octet::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "octet/output.h"
+#include "tools/octet/output.h"
 
 #include <algorithm>
 #include <array>

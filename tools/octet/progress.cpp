@@ -1,4 +1,4 @@
-#include "octet/progress.h"
+#include "tools/octet/progress.h"
 
 #include <fmt/format.h>
 #include <sys/ioctl.h>

@@ -1,6 +1,6 @@
 #include "base/knob.h"
-#include "octet/output.h"
-#include "octet/verbs.h"
+#include "tools/octet/output.h"
+#include "tools/octet/verbs.h"
 
 namespace octet::cli {
 namespace {

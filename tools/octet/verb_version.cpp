@@ -1,7 +1,7 @@
 #include "base/threads.h"
-#include "octet/output.h"
-#include "octet/verbs.h"
 #include "octet/version.h"
+#include "tools/octet/output.h"
+#include "tools/octet/verbs.h"
 
 namespace octet::cli {
 namespace {
