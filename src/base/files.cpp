@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "base/error.h"
 
@@ -24,6 +27,11 @@ class Descriptor {
   ~Descriptor() {
     if (value_ >= 0) ::close(value_);
   }
+  Descriptor(Descriptor&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(value_, other.value_);
+    return *this;
+  }
   [[nodiscard]] int get() const { return value_; }
 
  private:
@@ -35,19 +43,56 @@ fs::path temporary_name(const fs::path& path) {
   return path.string() + fmt::format(".tmp-{}-{}", ::getpid(), counter.fetch_add(1));
 }
 
+/// Walks `name` folder by folder, so that no step can be a link to somewhere else.
+Descriptor open_steps(const fs::path& folder, const fs::path& name) {
+  Descriptor current(::open(folder.empty() ? "." : folder.c_str(), O_PATH | O_CLOEXEC));
+  for (auto step = name.begin(); step != name.end() && current.get() >= 0; ++step) {
+    const bool last = std::next(step) == name.end();
+    const int flags = last ? O_RDONLY | O_NONBLOCK : O_PATH | O_DIRECTORY;
+    current = Descriptor(::openat(current.get(), step->c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return current;
+}
+
 }  // namespace
 
-std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+std::shared_ptr<const MappedFile> MappedFile::open_beneath(const fs::path& folder,
+                                                           const fs::path& name) {
+  const bool leads_out = std::ranges::any_of(name, [](const fs::path& step) {
+    return step == ".." || step.native().find('\0') != std::string::npos;
+  });
+  if (name.empty() || name.is_absolute() || leads_out) {
+    fail_input("'{}' is not a path below the folder of the file that names it", name.string());
+  }
+  const fs::path path = folder / name;
+  const Descriptor file = open_steps(folder, name);
+  if (file.get() < 0 && (errno == ELOOP || errno == ENOTDIR)) {
+    fail_input("'{}' is, or is reached through, a symbolic link; put the file itself there",
+               path.string());
+  }
   if (file.get() < 0) fail_input("cannot open '{}': {}", path.string(), std::strerror(errno));
   struct stat status {};
-  if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+  if (::fstat(file.get(), &status) == 0 && S_ISREG(status.st_mode) && status.st_nlink > 1) {
+    fail_input("'{}' is a hard link; put a copy of the file there", path.string());
+  }
+  return map(file.get(), path);
+}
+
+std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (file.get() < 0) fail_input("cannot open '{}': {}", path.string(), std::strerror(errno));
+  return map(file.get(), path);
+}
+
+std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const fs::path& path) {
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     fail_input("'{}' is not a regular file", path.string());
   }
   const auto size = static_cast<size_t>(status.st_size);
   std::span<const std::byte> bytes;
   if (size > 0) {
-    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED) {
       fail_input("cannot map '{}': {}", path.string(), std::strerror(errno));
     }

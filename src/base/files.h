@@ -17,6 +17,11 @@ class MappedFile {
  public:
   /// Throws `Error(bad_input)` when the file is missing, unreadable or not a regular file.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  /// A file named by another file that is not trusted. `name` must be relative, lead nowhere but
+  /// below `folder` (no ".."), and meet no symbolic link on the way; the file must be regular and
+  /// have one name only, as a hard link could stand for any file. Throws `Error(bad_input)`.
+  static std::shared_ptr<const MappedFile> open_beneath(const std::filesystem::path& folder,
+                                                        const std::filesystem::path& name);
 
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
@@ -29,6 +34,7 @@ class MappedFile {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
+  static std::shared_ptr<const MappedFile> map(int descriptor, const std::filesystem::path& path);
   MappedFile(std::filesystem::path path, std::span<const std::byte> bytes)
       : path_(std::move(path)), bytes_(bytes) {}
 
