@@ -53,9 +53,8 @@ Tensor causal_mask(int64_t size) {
   return mask;
 }
 
-/// Position of the pooled token, [batch]: the first maximum id, or the first id equal to `eos`.
+/// Position of the pooled token, [batch, 1]: the first maximum id, or the first id equal to `eos`.
 ValueId eos_position(TowerBuilder& build, Graph& graph, ValueId ids, int64_t eos) {
-  constexpr int64_t kOnnxInt32 = 6;
   ValueId searched = ids;
   if (eos != 2) {
     const ValueId wanted = graph.add_constant("eos_token_id", Tensor::scalar<int64_t>(eos));
@@ -63,9 +62,9 @@ ValueId eos_position(TowerBuilder& build, Graph& graph, ValueId ids, int64_t eos
   }
   // ONNX Runtime has ArgMax for 32-bit integers only.
   const ValueId narrow =
-      build.node("Cast", "text_model/pooling/cast", {searched}, {{"to", kOnnxInt32}});
+      build.node("Cast", "text_model/pooling/cast", {searched}, {{"to", onnx_code_of(DType::i32)}});
   return build.node("ArgMax", "text_model/pooling/position", {narrow},
-                    {{"axis", int64_t{1}}, {"keepdims", int64_t{0}}});
+                    {{"axis", int64_t{1}}, {"keepdims", int64_t{1}}});
 }
 
 /// Row 0 of [rows, width] plus `first` [width]; the other rows unchanged. FP32.
@@ -94,10 +93,8 @@ Graph build_text(const ClipModel& model, DType precision) {
   const ValueId normed =
       build.layer_norm("text_model.final_layer_norm", encoded, config.transformer.epsilon);
   const ValueId position = eos_position(build, graph, ids, config.eos_token_id);
-  const ValueId index = build.node("Unsqueeze", "text_model/pooling/index",
-                                   {position, build.integers("last_axis", {-1})});
   const ValueId pooled =
-      build.node("GatherND", "text_model/pooled", {normed, index}, {{"batch_dims", int64_t{1}}});
+      build.node("GatherND", "text_model/pooled", {normed, position}, {{"batch_dims", int64_t{1}}});
   graph.set_outputs({build.linear("text_projection", pooled, "text_features")});
   return graph;
 }

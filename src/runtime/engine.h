@@ -62,6 +62,9 @@ class Session {
 
  private:
   struct State;
+  void bind_inputs(std::span<const Tensor> inputs);
+  void bind_extents(ValueId id, const Tensor& given);
+
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<State> state_;
 };
