@@ -38,6 +38,9 @@ struct Cost {
   double bytes = 0;  ///< inputs, constants and outputs, each touched once
 };
 
+/// `max_inputs` of an operator that takes any number of inputs.
+inline constexpr int kAnyInputs = 1 << 30;
+
 /// One operator: its name, how many operands it takes, its type and shape rule, its work.
 struct OpSchema {
   std::string_view domain;
@@ -51,6 +54,8 @@ struct OpSchema {
   double (*flops)(const InferenceContext&);
   /// The output holds the same bytes as input 0 (Reshape and the like): no kernel is needed.
   bool is_view = false;
+  /// Of a table only the rows it picks are touched: no input costs more bytes than the output.
+  bool gathers = false;
 };
 
 /// The operator table, every operator the project knows. One file per family fills it (ops/*.cpp);
@@ -59,15 +64,25 @@ std::span<const OpSchema> all_ops();
 /// nullptr when the operator is unknown.
 const OpSchema* find_op(std::string_view domain, std::string_view op);
 
+/// The context of a node whose inputs have their types (after `infer_types`): what the functions of
+/// ops/parameters.h take. Borrows both.
+InferenceContext context_of(const Graph& graph, const Node& node);
+
 /// Verifies types and writes dtype and extents of every value, in order. Throws `Error(bad_input)`
 /// naming the node for an unknown operator, a wrong operand count, type or shape.
 void infer_types(Graph& graph);
+
+/// ONNX's number of a dtype, as the attribute `to` of Cast holds it, and the inverse; the inverse
+/// throws `Error(bad_input)` for a number that stands for no DType.
+int64_t onnx_code_of(DType dtype);
+DType dtype_from_onnx(int64_t code);
 
 /// Replaces symbols by numbers; unknown symbols stay.
 using SymbolSizes = std::map<std::string, int64_t, std::less<>>;
 Dims bind(const Dims& dims, const SymbolSizes& sizes);
 
-/// Work of one node once every symbol has a size.
+/// Work of one node once every symbol has a size. Throws `Error(usage)` naming a symbol without
+/// one.
 Cost cost_of(const Graph& graph, NodeId node, const SymbolSizes& sizes);
 
 }  // namespace octet
