@@ -105,9 +105,26 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
+  std::error_code error;
+  const fs::file_type existing = fs::status(path_, error).type();
+  if (existing == fs::file_type::not_found || existing == fs::file_type::regular) {
+    create_temporary();
+    return;
+  }
+  // Renaming onto a device or pipe would replace it.
+  descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail_io("write");
+}
+
+void AtomicFile::create_temporary() {
   std::error_code error;
   if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
+  if (error) {
+    errno = error.value();
+    fail_io("create the folder of");
+  }
+  temporary_ = temporary_name(path_);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
   if (descriptor_ < 0) fail_io("create");
 }
@@ -121,7 +138,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
 AtomicFile::~AtomicFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -139,15 +156,23 @@ void AtomicFile::write(std::string_view text) {
   write(std::as_bytes(std::span(text)));
 }
 
-void AtomicFile::commit() {
+void AtomicFile::flush() {
   if (::fsync(descriptor_) != 0 && errno != EINVAL && errno != EROFS) fail_io("flush");
+}
+
+void AtomicFile::commit() {
+  flush();
   ::close(std::exchange(descriptor_, -1));
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const int reason = errno;
-    ::unlink(temporary_.c_str());
-    errno = reason;
-    fail_io("rename");
-  }
+  if (temporary_.empty() || ::rename(temporary_.c_str(), path_.c_str()) == 0) return;
+  const int reason = errno;
+  ::unlink(temporary_.c_str());
+  errno = reason;
+  fail_io("rename");
+}
+
+void commit_together(std::span<AtomicFile> files) {
+  for (AtomicFile& file : files) file.flush();
+  for (AtomicFile& file : files) file.commit();
 }
 
 void AtomicFile::fail_io(std::string_view doing) const {

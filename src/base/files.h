@@ -43,7 +43,8 @@ class MappedFile {
 };
 
 /// Writes a file under a temporary name beside `path` and renames it on `commit()`. Without a
-/// commit the destructor removes the temporary: readers see the old file or the new one.
+/// commit the destructor removes the temporary: readers see the old file or the new one. A device
+/// or pipe ("/dev/stdout") is written directly.
 class AtomicFile {
  public:
   /// Creates missing parent folders. Throws `Error(failed)` when the folder cannot be written.
@@ -58,10 +59,13 @@ class AtomicFile {
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
-  /// Flushes to disk and renames. Throws `Error(failed)`; the old file then stays.
+  /// Waits until the bytes are on the disk. Throws `Error(failed)`.
+  void flush();
+  /// Flushes and renames. Throws `Error(failed)`; the old file then stays.
   void commit();
 
  private:
+  void create_temporary();
   [[noreturn]] void fail_io(std::string_view doing) const;
 
   std::filesystem::path path_;
@@ -69,6 +73,10 @@ class AtomicFile {
   int descriptor_ = -1;
   uint64_t size_ = 0;
 };
+
+/// Commits files that belong together, in their order. All are flushed before the first is renamed,
+/// so a full disk leaves every old file as it was.
+void commit_together(std::span<AtomicFile> files);
 
 /// Small text file in one go. Throws `Error(bad_input)`; at most `limit` bytes.
 std::string read_text(const std::filesystem::path& path, uint64_t limit = 256u << 20);
