@@ -2,9 +2,10 @@
 
 # What the library links. octet-config.cmake looks for the same ones on the user's machine.
 set(octet_packages Threads fmt TBB yaml-cpp JPEG PNG LibArchive)
-set(octet_pkg_config_modules webp utf8proc xxhash hwy)  # each as libNAME, giving PkgConfig::NAME
+set(octet_pkg_config_modules webpdemux webp utf8proc xxhash hwy)  # each as libNAME, giving PkgConfig::NAME
 set(octet_link_libraries Threads::Threads fmt::fmt TBB::tbb yaml-cpp JPEG::JPEG PNG::PNG
-  LibArchive::LibArchive PkgConfig::webp PkgConfig::utf8proc PkgConfig::xxhash PkgConfig::hwy)
+  LibArchive::LibArchive PkgConfig::webpdemux PkgConfig::webp PkgConfig::utf8proc
+  PkgConfig::xxhash PkgConfig::hwy)
 
 foreach(package IN LISTS octet_packages)
   find_package(${package} REQUIRED)
