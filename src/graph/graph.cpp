@@ -112,6 +112,10 @@ const Node& Graph::node(NodeId id) const {
   return nodes_.at(index(id));
 }
 
+bool Graph::is_live(NodeId id) const {
+  return node_live_.at(index(id));
+}
+
 const Value& Graph::value(ValueId id) const {
   check(id != kNoValue, "a left-out input of graph '{}' was used", name_);
   return values_.at(index(id));

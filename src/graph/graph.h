@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
@@ -101,6 +102,8 @@ class Graph {
   [[nodiscard]] const std::vector<NodeId>& order() const { return order_; }
 
   [[nodiscard]] const Node& node(NodeId id) const;
+  /// False once a patch has removed it.
+  [[nodiscard]] bool is_live(NodeId id) const;
   [[nodiscard]] const Value& value(ValueId id) const;
   [[nodiscard]] size_t value_count() const { return values_.size(); }
   /// Live values in id order.
@@ -130,10 +133,11 @@ class Graph {
   ValueId add(Value value);
 
   std::string name_;
-  std::vector<Value> values_;
+  // Deques: references to values and nodes stay valid while the graph grows.
+  std::deque<Value> values_;
   std::vector<bool> value_live_;
   std::vector<std::optional<NodeId>> producers_;
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;
   std::vector<bool> node_live_;
   std::vector<NodeId> order_;
   std::vector<ValueId> inputs_;

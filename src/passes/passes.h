@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,28 +18,30 @@ struct Pass {
 };
 
 /// Runs passes in order: skips those named in `disabled` or in the knob OCTET_DISABLE_PASS, infers
-/// and verifies types after each that changed something, dumps the graph where OCTET_DUMP_GRAPH
-/// says, honours interrupts. Returns the names of the passes that changed something.
+/// and verifies types after each that changed something, dumps the graph's text where
+/// OCTET_DUMP_GRAPH says, honours interrupts. Returns the names of the passes that changed
+/// something. Throws `Error(usage)` for a disabled name that no pass has.
 std::vector<std::string> run_passes(Graph& graph, std::span<const Pass> passes,
                                     std::span<const std::string> disabled);
 
-/// Device-independent clean-up of any graph: folds constants, drops identities and dead nodes.
+/// Device-independent clean-up of any graph.
 std::span<const Pass> canonical_passes();
 /// Fusions into the `octet` domain that backends with fused kernels run in `lower`.
 std::span<const Pass> fusion_passes();
+/// Every pass, for listings and for checking names.
+std::vector<Pass> all_passes();
 
 // One file each; see the file for the pattern.
-bool fold_constants(Graph& graph);
 bool remove_identities(Graph& graph);
-bool share_quantize(Graph& graph);  ///< equal Q/DQ pairs of one tensor become one
-bool fuse_embedding(Graph& graph);  ///< Gather + position Add → octet.Embedding
+bool share_quantize(Graph& graph);
+bool hoist_quantize(Graph& graph);
+bool fuse_activation(Graph& graph);
+bool fuse_embedding(Graph& graph);
 bool fuse_patch_embedding(Graph& graph);
-bool fuse_activation(Graph& graph);  ///< x * sigmoid(1.702 x) → octet.QuickGelu
-bool fuse_attention(
-    Graph& graph);  ///< score product, mask, softmax, value product → octet.Attention
-bool fuse_linear(Graph& graph);      ///< MatMul + bias (+ activation) (+ residual) → octet.Linear
-bool absorb_quantize(Graph& graph);  ///< Q/DQ at the borders of fused operators move inside
-bool skip_padding(Graph& graph);     ///< text towers run on packed rows, without padding
+bool fuse_attention(Graph& graph);
+bool fuse_linear(Graph& graph);
+bool fuse_layer_norm(Graph& graph);
+bool skip_padding(Graph& graph);
 
 /// One attention block found by its structure, whatever Q/DQ stands inside it.
 struct AttentionMatch {
