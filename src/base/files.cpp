@@ -181,6 +181,11 @@ void AtomicFile::fail_io(std::string_view doing) const {
        path_.string(), std::strerror(reason));
 }
 
+bool file_exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
 std::string read_text(const fs::path& path, uint64_t limit) {
   const auto file = MappedFile::open(path);
   if (file->bytes().size() > limit) {

@@ -78,6 +78,9 @@ class AtomicFile {
 /// so a full disk leaves every old file as it was.
 void commit_together(std::span<AtomicFile> files);
 
+/// Is there something under this name? Also false where the folder cannot be looked into.
+bool file_exists(const std::filesystem::path& path);
+
 /// Small text file in one go. Throws `Error(bad_input)`; at most `limit` bytes.
 std::string read_text(const std::filesystem::path& path, uint64_t limit = 256u << 20);
 
