@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "tensor/dtype.h"
+
+namespace octet::onnx {
+
+/// TensorProto.DataType of a dtype; every dtype has one.
+int32_t element_code(DType dtype);
+
+/// The dtype of a TensorProto.DataType; nullopt for those without one (STRING, INT4, ...).
+std::optional<DType> dtype_of_code(int64_t code);
+
+/// "FLOAT16", "FLOAT8E4M3FN", "INT4", ...; for messages, also about codes nobody knows.
+std::string element_name(int64_t code);
+
+/// The typed field of TensorProto (float_data, int32_data, ...) that may hold such elements.
+uint32_t typed_data_field(DType dtype);
+
+}  // namespace octet::onnx
