@@ -8,19 +8,27 @@
 namespace octet {
 namespace {
 
-/// The target shape in input 1.
-Dims target_extents(const InferenceContext& context) {
+/// The target shape in input 1; its smallest number may be `lowest`.
+Dims target_extents(const InferenceContext& context, int64_t lowest) {
   require_dtype(context, 1, std::array{DType::i64});
   require_rank(context, 1, 1);
   const auto extents = known_extents(context.graph, context.node.inputs[1]);
-  if (extents) return *extents;
-  context.refuse(
-      "the target shape is computed from data; only constants and Shape of known values can be "
-      "followed");
+  if (!extents) {
+    context.refuse(
+        "the target shape is computed from data; only constants and Shape of known values can be "
+        "followed");
+  }
+  for (const Dim& dim : *extents) {
+    const bool is_number = dim.symbol().empty();
+    if (is_number && dim.size() < lowest) {
+      context.refuse(fmt::format("the target shape holds {}", dim.size()));
+    }
+  }
+  return *extents;
 }
 
 std::vector<ValueType> infer_reshape(const InferenceContext& context) {
-  const Dims target = target_extents(context);
+  const Dims target = target_extents(context, -1);
   const bool allow_zero = context.node.integer("allowzero", 0) != 0;
   return {
       {context.types[0].dtype, reshape_dims(context, context.types[0].dims, target, allow_zero)}};
@@ -28,7 +36,7 @@ std::vector<ValueType> infer_reshape(const InferenceContext& context) {
 
 std::vector<ValueType> infer_expand(const InferenceContext& context) {
   return {
-      {context.types[0].dtype, broadcast(context, context.types[0].dims, target_extents(context))}};
+      {context.types[0].dtype, broadcast(context, context.types[0].dims, target_extents(context, 0))}};
 }
 
 std::vector<ValueType> infer_flatten(const InferenceContext& context) {
