@@ -102,7 +102,9 @@ std::shared_ptr<const MappedFile> MappedFile::map(int descriptor, const fs::path
 }
 
 MappedFile::~MappedFile() {
-  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+  if (bytes_.empty()) return;
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the system call takes no const pointer
+  ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {

@@ -51,6 +51,8 @@ class AtomicFile {
   explicit AtomicFile(std::filesystem::path path);
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
   ~AtomicFile();
 
   /// Throws `Error(failed)` with the reason (disk full, ...).

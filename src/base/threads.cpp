@@ -35,6 +35,7 @@ std::unique_ptr<tbb::task_arena>& arena() {
   return instance;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): one flag per thread
 thread_local bool inside_parallel = false;
 
 }  // namespace

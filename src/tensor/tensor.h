@@ -73,7 +73,7 @@ class Tensor {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
   /// Only for tensors this code made itself and has not shared as a constant.
   [[nodiscard]] std::span<std::byte> mutable_bytes() {
-    return {const_cast<std::byte*>(data_), size_bytes_};
+    return {writable(), size_bytes_};
   }
 
   /// Typed access; the element size of T must be that of the dtype (uint16_t for f16 bits,
@@ -86,7 +86,7 @@ class Tensor {
   template <typename T>
   [[nodiscard]] std::span<T> mutable_values() {
     check_element_size(sizeof(T));
-    return {reinterpret_cast<T*>(const_cast<std::byte*>(data_)), static_cast<size_t>(count_)};
+    return {reinterpret_cast<T*>(writable()), static_cast<size_t>(count_)};
   }
 
   /// The same bytes under another shape of equal count.
@@ -99,6 +99,10 @@ class Tensor {
 
  private:
   void check_element_size(size_t size) const;
+  // Views and owned bytes share one pointer; the callers above promise that these are owned.
+  [[nodiscard]] std::byte* writable() {
+    return const_cast<std::byte*>(data_);  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  }
 
   DType dtype_ = DType::f32;
   Shape shape_ = {0};
