@@ -4,8 +4,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "checkpoint/file_names.h"
 #include "checkpoint/layouts.h"
-#include "checkpoint/scale_names.h"
 #include "checkpoint/weights.h"
 
 namespace octet::checkpoint {
@@ -13,8 +13,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kConfigFile = "config.json";
-constexpr const char* kQuantConfigFile = "hf_quant_config.json";
 constexpr const char* kOpenClipConfigFile = "open_clip_config.json";
 
 Json read_config(const fs::path& folder) {

@@ -37,9 +37,12 @@ struct StoredQuantizer {
   bool before_attention_factor = false;
 };
 
+/// Quantizers by canonical name.
+using StoredQuantizers = std::map<std::string, StoredQuantizer, std::less<>>;
+
 struct StoredQuantization {
   QuantizationLayout layout{};
-  std::map<std::string, StoredQuantizer, std::less<>> quantizers;
+  StoredQuantizers quantizers;
   /// What the layout cannot say or had to be assumed, a sentence each, naming the tensor.
   std::vector<std::string> notices;
 };

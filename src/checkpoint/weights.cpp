@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "checkpoint/file_names.h"
 #include "checkpoint/safetensors.h"
 
 namespace octet::checkpoint {

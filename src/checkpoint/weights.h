@@ -6,9 +6,6 @@
 
 namespace octet::checkpoint {
 
-inline constexpr const char* kWeightsFile = "model.safetensors";
-inline constexpr const char* kWeightsIndexFile = "model.safetensors.index.json";
-
 bool holds_weights(const std::filesystem::path& folder);
 
 /// Every tensor of model.safetensors or, without one, of the shards that the index names. Throws
