@@ -2,7 +2,11 @@
 add_library(octet_options INTERFACE)
 target_compile_features(octet_options INTERFACE cxx_std_20)
 target_compile_options(octet_options INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual -Wcast-align -Wno-missing-field-initializers -ffp-contract=off)
+  -Woverloaded-virtual -Wcast-align -Wno-missing-field-initializers -ffp-contract=off
+  # GCC 12 sees overlaps in std::string that are not there.
+  -Wno-restrict
+  # -O3 buys nothing where no kernel runs, and costs build time; octet_room(... FAST) asks for it.
+  $<$<CONFIG:Release>:$<IF:$<BOOL:$<TARGET_PROPERTY:OCTET_FAST>>,-O3,-O2>>)
 target_link_libraries(octet_options INTERFACE fmt::fmt Threads::Threads)
 
 set(octet_sanitizer_flags)

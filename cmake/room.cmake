@@ -1,8 +1,8 @@
-# octet_room(NAME [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it. A room that
-# has headers only (or nothing yet) makes no target. All rooms are merged into the one library
+# octet_room(NAME [FAST] [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it. A room
+# that has headers only (or nothing yet) makes no target. FAST is for rooms that hold inner loops. All rooms are merged into the one library
 # `octet`. Which room may include which is checked by tests/layers, not by link order.
 function(octet_room name)
-  cmake_parse_arguments(ROOM "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ROOM "FAST" "" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp
     ${PROJECT_SOURCE_DIR}/src/${name}/*/*.cpp)
   if(NOT sources)
@@ -11,12 +11,13 @@ function(octet_room name)
   add_library(room_${name} OBJECT ${sources})
   target_include_directories(room_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   target_link_libraries(room_${name} PUBLIC octet_options ${ROOM_LINK})
+  set_target_properties(room_${name} PROPERTIES OCTET_FAST ${ROOM_FAST})
   target_link_libraries(octet PRIVATE $<BUILD_INTERFACE:room_${name}>)
 endfunction()
 
-# octet_test_room(NAME): tests/NAME/*_test.cpp as one GoogleTest program, its tests found by ctest.
+# octet_test_room(NAME): tests/NAME/*.cpp as one GoogleTest program, its tests found by ctest.
 function(octet_test_room name)
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*_test.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*.cpp)
   if(NOT sources)
     return()
   endif()
