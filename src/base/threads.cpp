@@ -51,6 +51,7 @@ void set_thread_count(int count) {
 
 void parallel_for(int64_t count, int64_t grain,
                   const std::function<void(int64_t begin, int64_t end)>& body) {
+  check(grain > 0, "a grain of {}", grain);
   if (count <= 0) return;
   const int64_t chunks = (count + grain - 1) / grain;
   const int64_t parts = std::min<int64_t>(chunks, thread_count());

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "base/error.h"
@@ -108,111 +107,6 @@ float round_scale_up_to_f16(float scale) {
     fail(ErrorCode::failed, "scale {} has no FP16 value; the tensor's range is too large", scale);
   }
   return rounded;
-}
-
-float element_as_f32(const Tensor& tensor, int64_t index) {
-  const size_t size = size_of(tensor.dtype());
-  float value = 0.0F;
-  convert_to_f32(tensor.dtype(), tensor.bytes().subspan(static_cast<size_t>(index) * size, size),
-                 {&value, 1});
-  return value;
-}
-
-namespace {
-
-/// Elements may stand at any byte offset (files are not always aligned), hence memcpy.
-template <typename Stored, typename Decode>
-void decode_span(std::span<const std::byte> source, std::span<float> target, Decode decode) {
-  check(source.size() == target.size() * sizeof(Stored), "{} bytes for {} elements", source.size(),
-        target.size());
-  for (size_t i = 0; i < target.size(); ++i) {
-    Stored stored{};
-    std::memcpy(&stored, source.data() + i * sizeof(Stored), sizeof(Stored));
-    target[i] = decode(stored);
-  }
-}
-
-template <typename Stored, typename Encode>
-void encode_span(std::span<const float> source, std::span<std::byte> target, Encode encode) {
-  check(target.size() == source.size() * sizeof(Stored), "{} bytes for {} elements", target.size(),
-        source.size());
-  for (size_t i = 0; i < source.size(); ++i) {
-    const Stored stored = encode(source[i]);
-    std::memcpy(target.data() + i * sizeof(Stored), &stored, sizeof(Stored));
-  }
-}
-
-template <typename T>
-float by_value(T value) {
-  return static_cast<float>(value);
-}
-
-}  // namespace
-
-void convert_to_f32(DType dtype, std::span<const std::byte> source, std::span<float> target) {
-  switch (dtype) {
-    case DType::f32:
-      return decode_span<float>(source, target, by_value<float>);
-    case DType::f16:
-      return decode_span<uint16_t>(source, target, f16_to_f32);
-    case DType::bf16:
-      return decode_span<uint16_t>(source, target, bf16_to_f32);
-    case DType::f8e4m3:
-      return decode_span<uint8_t>(source, target, e4m3_to_f32);
-    case DType::f8e5m2:
-      return decode_span<uint8_t>(source, target, e5m2_to_f32);
-    case DType::f64:
-      return decode_span<double>(source, target, by_value<double>);
-    case DType::i8:
-      return decode_span<int8_t>(source, target, by_value<int8_t>);
-    case DType::i32:
-      return decode_span<int32_t>(source, target, by_value<int32_t>);
-    case DType::i64:
-      return decode_span<int64_t>(source, target, by_value<int64_t>);
-    case DType::u8:
-    case DType::boolean:
-      return decode_span<uint8_t>(source, target, by_value<uint8_t>);
-    default:
-      fail_input("cannot convert {} to f32", name_of(dtype));
-  }
-}
-
-void convert_from_f32(DType dtype, std::span<const float> source, std::span<std::byte> target) {
-  switch (dtype) {
-    case DType::f32:
-      return encode_span<float>(source, target, by_value<float>);
-    case DType::f16:
-      return encode_span<uint16_t>(source, target, f32_to_f16);
-    case DType::bf16:
-      return encode_span<uint16_t>(source, target, f32_to_bf16);
-    case DType::f8e4m3:
-      return encode_span<uint8_t>(source, target, f32_to_e4m3);
-    case DType::i32:
-      return encode_span<int32_t>(source, target, [](float v) { return static_cast<int32_t>(v); });
-    case DType::i64:
-      return encode_span<int64_t>(source, target, [](float v) { return static_cast<int64_t>(v); });
-    case DType::boolean:
-      return encode_span<uint8_t>(source, target, [](float v) { return uint8_t{v != 0.0F}; });
-    default:
-      fail_input("cannot convert f32 to {}", name_of(dtype));
-  }
-}
-
-Tensor convert(const Tensor& tensor, DType dtype) {
-  if (tensor.dtype() == dtype) return tensor;
-  constexpr int64_t kChunk = 4096;
-  Tensor result(dtype, tensor.shape());
-  std::array<float, kChunk> buffer{};
-  const size_t from = size_of(tensor.dtype());
-  const size_t to = size_of(dtype);
-  for (int64_t begin = 0; begin < tensor.count(); begin += kChunk) {
-    const auto count = static_cast<size_t>(std::min(kChunk, tensor.count() - begin));
-    const auto offset = static_cast<size_t>(begin);
-    const std::span<float> chunk(buffer.data(), count);
-    convert_to_f32(tensor.dtype(), tensor.bytes().subspan(offset * from, count * from), chunk);
-    convert_from_f32(dtype, chunk, result.mutable_bytes().subspan(offset * to, count * to));
-  }
-  return result;
 }
 
 }  // namespace octet

@@ -44,7 +44,9 @@ inline uint8_t quantize_e4m3(float value, float scale) {
 float element_as_f32(const Tensor& tensor, int64_t index);
 
 /// The tensor in another dtype, rounded to nearest even (E4M3 saturating). Integers and bool
-/// convert by value. Returns the same bytes when the dtype is already right.
+/// convert by value, exactly among themselves (narrower types keep the low bits); floats become
+/// integers toward zero, saturating. f64 passes through f32; f8e5m2 is only read. Returns the same
+/// bytes when the dtype is already right.
 Tensor convert(const Tensor& tensor, DType dtype);
 
 /// Values of any floating dtype as floats, appended storage owned by the caller.
