@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "tensor/dtype.h"
+
+namespace octet::cpu {
+
+enum class Activation { none, quick_gelu, gelu, gelu_tanh, sigmoid };
+
+/// From a node's attribute; throws `Error(bad_input)` for an unknown name.
+Activation activation_from_name(std::string_view name);
+
+/// What happens to the sums of a product on their way to memory:
+///   out[m, n] = store(act(scale[n] * sum[m, n] + bias[n]) + residual[m, n])
+/// where store rounds to f16, or to the E4M3 code of y / out_scale.
+struct Epilogue {
+  const float* scale = nullptr;  ///< [columns up to a multiple of 32], aligned to 64
+  const float* bias = nullptr;   ///< likewise; zeros where there is none
+  Activation activation = Activation::none;
+  const std::byte* residual = nullptr;  ///< [rows][columns], rows `stride` apart, or null
+  DType residual_dtype = DType::f32;    ///< f32 or f16
+  std::byte* out = nullptr;             ///< [rows][columns], rows `stride` apart
+  DType out_dtype = DType::f32;         ///< f32, f16 or f8e4m3
+  float out_scale = 1.0F;
+  int64_t columns = 0;
+  int64_t stride = 0;  ///< elements from a row of `out` and of `residual` to the next
+};
+
+/// Finishes `count` rows from `first_row` on of the panel whose first column is `first_column`.
+/// `sums` is [count][32], aligned to 64.
+void finish_rows(const Epilogue& epilogue, int64_t first_row, int64_t count, int64_t first_column,
+                 const float* sums);
+
+}  // namespace octet::cpu

@@ -1,0 +1,99 @@
+// octet.Linear on packed weights.
+#include "cpu/column_vector.h"
+#include "cpu/fast_kernels.h"
+#include "cpu/product.h"
+#include "cpu/refusals.h"
+
+namespace octet::cpu {
+namespace {
+
+using runtime::KernelArgs;
+using runtime::Operand;
+
+enum Input : size_t { kX, kWeight, kWeightScale, kBias, kResidual };
+
+Refusal refuse(const Graph& graph, const Node& node) {
+  if (auto reason = refuse_dtype(graph, node, kX, {DType::f32, DType::f16, DType::f8e4m3})) {
+    return reason;
+  }
+  if (auto reason = refuse_dtype(graph, node, kWeight,
+                                 {DType::f32, DType::f16, DType::bf16, DType::f8e4m3})) {
+    return reason;
+  }
+  if (auto reason = refuse_dtype(graph, node, kResidual, {DType::f32, DType::f16})) return reason;
+  for (const size_t input : {kWeight, kWeightScale, kBias}) {
+    if (auto reason = refuse_computed(graph, node, input)) return reason;
+  }
+  return refuse_output_dtype(graph, node, {DType::f32, DType::f16, DType::f8e4m3});
+}
+
+Tensor pack(const Graph& graph, const Node& node, size_t index) {
+  const Tensor& constant = *graph.value(node.inputs[index]).constant;
+  return index == kWeight ? pack_matrix(constant) : constant;
+}
+
+class LinearPacked final : public runtime::Kernel {
+ public:
+  LinearPacked(const Graph& graph, const Node& node)
+      : packed_(*graph.value(node.inputs[kWeight]).constant),
+        product_(matrix_set(), graph.value(node.inputs[kX]).dtype, view_packed(packed_)),
+        scale_(column_vector(constant_input(graph, node, kWeightScale), product_.weights().columns,
+                             1.0F)),
+        bias_(column_vector(constant_input(graph, node, kBias), product_.weights().columns, 0.0F)) {
+    // act(alpha (s sum + b)) = act((alpha s) sum + alpha b)
+    const float alpha = node.number("alpha", 1.0F);
+    const float x_scale = node.number("x_scale", 1.0F);
+    for (float& scale : scale_.values()) scale = alpha * (x_scale * scale);
+    for (float& bias : bias_.values()) bias *= alpha;
+    epilogue_.scale = scale_.data();
+    epilogue_.bias = bias_.data();
+    epilogue_.activation = activation_from_name(node.text("activation", "none"));
+    epilogue_.out_scale = node.number("y_scale", 1.0F);
+    epilogue_.columns = product_.weights().columns;
+    epilogue_.stride = product_.weights().columns;
+  }
+
+  [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
+                                       std::span<const Operand> /*outputs*/) const override {
+    const int64_t rows = inputs[kX].rows();
+    return product_.rows_bytes(rows) + product_.scratch_bytes(rows);
+  }
+
+  void run(const KernelArgs& args) const override {
+    const Operand& x = args.inputs[kX];
+    const size_t rows_bytes = product_.rows_bytes(x.rows());
+    if (rows_bytes == 0) return;
+    const PreparedRows rows = product_.rows_in(args.workspace.first(rows_bytes), x.rows());
+    product_.decode(x.data, rows);
+    Epilogue epilogue = epilogue_;
+    if (args.inputs.size() > kResidual && args.inputs[kResidual].present()) {
+      epilogue.residual = args.inputs[kResidual].data;
+      epilogue.residual_dtype = args.inputs[kResidual].dtype;
+    }
+    epilogue.out = args.outputs[0].data;
+    epilogue.out_dtype = args.outputs[0].dtype;
+    product_.run(rows, epilogue, args.workspace.subspan(rows_bytes));
+  }
+
+ private:
+  Tensor packed_;
+  Product product_;
+  ColumnVector scale_;
+  ColumnVector bias_;
+  Epilogue epilogue_;
+};
+
+}  // namespace
+
+KernelEntry linear_packed() {
+  return {"linear.packed",
+          kOctetDomain,
+          "Linear",
+          refuse,
+          pack,
+          [](const Graph& graph, const Node& node) -> std::unique_ptr<runtime::Kernel> {
+            return std::make_unique<LinearPacked>(graph, node);
+          }};
+}
+
+}  // namespace octet::cpu

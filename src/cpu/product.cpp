@@ -1,0 +1,165 @@
+#include "cpu/product.h"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+
+#include "base/error.h"
+#include "base/threads.h"
+
+namespace octet::cpu {
+namespace {
+
+// Blocking. A slice of K is as long as a tile's rows (14 x 1 KiB) stay in the first-level cache
+// beside the panel that streams by; a group of panels is as wide as its decoded slices (4 x 32 KiB)
+// stay in the second-level cache, and rows are read once per group instead of once per panel.
+constexpr int64_t kSliceBytes = 1024;
+constexpr int64_t kGroupPanels = 4;
+/// Sums of a block (4 x 288 x 128 bytes) stay in the second-level cache too.
+constexpr int64_t kBlockRows = 288;
+constexpr int64_t kCacheLine = 64;
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+int64_t round_up(int64_t a, int64_t b) {
+  return ceil_div(a, b) * b;
+}
+
+}  // namespace
+
+/// How one call is cut: units of one block of rows times one panel, dealt out to parts that run
+/// at the same time.
+struct Product::Blocking {
+  int64_t row_blocks;
+  int64_t units;
+  int64_t parts;
+  int64_t part_bytes;  ///< scratch of one part
+};
+
+/// What is computed in one go: some rows times up to kGroupPanels panels.
+struct Product::Group {
+  int64_t first_row;
+  int64_t rows;
+  int64_t first_panel;
+  int64_t panels;
+};
+
+Product::Product(const MatrixSet& set, DType x, const PackedMatrix& weights)
+    : x_(x), weights_(weights), kernels_(&dot_kernels(set, x, weights.dtype)) {}
+
+Product::Blocking Product::blocking(int64_t rows) const {
+  const int64_t threads = thread_count();
+  const int64_t panels = std::max<int64_t>(1, weights_.panel_count());
+  // Enough units for every thread, but no block so small that decoding panels costs more than
+  // multiplying with them.
+  const int64_t wanted = std::min(ceil_div(2 * threads, panels), ceil_div(rows, 32));
+  const int64_t row_blocks = std::max<int64_t>({1, ceil_div(rows, kBlockRows), wanted});
+  const int64_t units = row_blocks * panels;
+  const int64_t sums = ceil_div(rows, row_blocks) * kPanelColumns * int64_t{sizeof(float)};
+  return {row_blocks, units, std::min(threads, units),
+          kGroupPanels * (sums + kSliceBytes * kPanelColumns)};
+}
+
+size_t Product::rows_bytes(int64_t rows) const {
+  return static_cast<size_t>(rows_in({}, rows).stride * rows);
+}
+
+size_t Product::scratch_bytes(int64_t rows) const {
+  if (rows == 0) return 0;
+  const Blocking cut = blocking(rows);
+  return static_cast<size_t>(cut.parts * cut.part_bytes);
+}
+
+PreparedRows Product::rows_in(std::span<std::byte> workspace, int64_t rows) const {
+  const int64_t used = weights_.depth * kernels_->element_bytes;
+  const int64_t padded =
+      round_up(weights_.depth, kernels_->depth_multiple) * kernels_->element_bytes;
+  // An odd number of cache lines puts the rows of a tile on different sets.
+  const int64_t lines = ceil_div(padded, kCacheLine) | 1;
+  const PreparedRows result{workspace.data(), lines * kCacheLine, rows};
+  if (workspace.empty()) return result;
+  check(workspace.size() >= static_cast<size_t>(result.stride * rows), "rows need more workspace");
+  for (int64_t row = 0; row < rows; ++row) {
+    std::memset(result.data + row * result.stride + used, 0, static_cast<size_t>(padded - used));
+  }
+  return result;
+}
+
+void Product::decode(const std::byte* x, const PreparedRows& target) const {
+  const int64_t row_bytes = weights_.depth * static_cast<int64_t>(size_of(x_));
+  const auto decode_rows = [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      kernels_->decode_row(x_, x + row * row_bytes, weights_.depth,
+                           target.data + row * target.stride);
+    }
+  };
+  parallel_for(target.count, 16, std::ref(decode_rows));
+}
+
+void Product::run(const PreparedRows& rows, const Epilogue& epilogue,
+                  std::span<std::byte> scratch) const {
+  if (rows.count == 0 || weights_.columns == 0) return;
+  Blocking cut = blocking(rows.count);
+  const int64_t fitting = static_cast<int64_t>(scratch.size()) / cut.part_bytes;
+  check(fitting > 0, "a product needs {} bytes of scratch and got {}", cut.part_bytes,
+        scratch.size());
+  cut.parts = std::min(cut.parts, fitting);
+  const auto run_parts = [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      run_units(rows, epilogue, cut, part, scratch.data() + part * cut.part_bytes);
+    }
+  };
+  parallel_for(cut.parts, 1, std::ref(run_parts));
+}
+
+void Product::run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
+                        int64_t part, std::byte* scratch) const {
+  const int64_t panels = weights_.panel_count();
+  const int64_t end = cut.units * (part + 1) / cut.parts;
+  int64_t unit = cut.units * part / cut.parts;
+  while (unit < end) {
+    const int64_t block = unit / panels;
+    const int64_t panel = unit % panels;
+    const int64_t first_row = rows.count * block / cut.row_blocks;
+    const int64_t end_row = rows.count * (block + 1) / cut.row_blocks;
+    const Group group{first_row, end_row - first_row, panel,
+                      std::min({kGroupPanels, panels - panel, end - unit})};
+    run_group(rows, epilogue, group, scratch);
+    unit += group.panels;
+  }
+}
+
+void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
+                        std::byte* scratch) const {
+  const bool direct = weights_.dtype == DType::f32;
+  const int64_t element = kernels_->element_bytes;
+  BlockProduct block;
+  block.row_stride = rows.stride;
+  block.row_count = group.rows;
+  block.panel_count = group.panels;
+  block.panel_stride = direct ? weights_.slice_bytes(weights_.depth) : kSliceBytes * kPanelColumns;
+  block.sums = reinterpret_cast<float*>(scratch);
+  block.sums_stride = group.rows * kPanelColumns;
+  std::byte* decoded = scratch + group.panels * block.sums_stride * int64_t{sizeof(float)};
+  int64_t k = 0;
+  do {
+    const int64_t depth = std::min(weights_.depth - k, kSliceBytes / element);
+    block.depth = round_up(depth, kernels_->depth_multiple);
+    block.rows = rows.data + group.first_row * rows.stride + k * element;
+    block.panels = direct ? weights_.panel(group.first_panel, k) : decoded;
+    for (int64_t i = 0; !direct && i < group.panels; ++i) {
+      kernels_->decode_panel(weights_.dtype, weights_.panel(group.first_panel + i, k), depth,
+                             decoded + i * block.panel_stride);
+    }
+    kernels_->multiply(block);
+    block.accumulate = true;
+    k += depth;
+  } while (k < weights_.depth);
+  for (int64_t i = 0; i < group.panels; ++i) {
+    finish_rows(epilogue, group.first_row, group.rows, (group.first_panel + i) * kPanelColumns,
+                block.sums + i * block.sums_stride);
+  }
+}
+
+}  // namespace octet::cpu

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "cpu/epilogue.h"
+#include "cpu/matrix.h"
+#include "cpu/packing.h"
+
+namespace octet::cpu {
+
+/// Rows of a left operand in a kernels' number format, each padded so that neighbouring rows never
+/// fall on the same cache sets.
+struct PreparedRows {
+  std::byte* data = nullptr;
+  int64_t stride = 0;  ///< bytes from a row to the next
+  int64_t count = 0;
+};
+
+/// A matrix product with packed weights: how it is blocked and where its scratch lies. Made once
+/// per node; thread-safe.
+class Product {
+ public:
+  /// `x` is the dtype of the rows; `weights` must outlive the product.
+  Product(const MatrixSet& set, DType x, const PackedMatrix& weights);
+
+  [[nodiscard]] const PackedMatrix& weights() const { return weights_; }
+  [[nodiscard]] const DotKernels& kernels() const { return *kernels_; }
+
+  /// Bytes that `rows_in` needs for so many rows.
+  [[nodiscard]] size_t rows_bytes(int64_t rows) const;
+  /// Bytes that `run` needs beside the rows, with today's number of threads.
+  [[nodiscard]] size_t scratch_bytes(int64_t rows) const;
+
+  /// Lays out rows in a workspace, contents not yet written except for the padding along K.
+  [[nodiscard]] PreparedRows rows_in(std::span<std::byte> workspace, int64_t rows) const;
+  /// Decodes dense rows [target.count, K] of the product's dtype, on all threads.
+  void decode(const std::byte* x, const PreparedRows& target) const;
+
+  /// Multiplies and finishes, on all threads (fewer when `scratch` is smaller than
+  /// `scratch_bytes`). Allocates nothing.
+  void run(const PreparedRows& rows, const Epilogue& epilogue, std::span<std::byte> scratch) const;
+
+ private:
+  struct Blocking;
+  struct Group;
+  [[nodiscard]] Blocking blocking(int64_t rows) const;
+  void run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
+                 int64_t part, std::byte* scratch) const;
+  void run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
+                 std::byte* scratch) const;
+
+  DType x_;
+  PackedMatrix weights_;
+  const DotKernels* kernels_;
+};
+
+}  // namespace octet::cpu
