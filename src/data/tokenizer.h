@@ -3,8 +3,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,8 +10,12 @@ namespace octet::data {
 
 /// Which reference pipeline is reproduced.
 enum class TokenizerPipeline {
-  hf,      ///< Hugging Face fast: NFC, whitespace, per-character lower case, case-sensitive split
-  openai,  ///< OpenAI / open_clip: html unescape twice, Python lower case, split ignoring case
+  /// Hugging Face fast: added tokens first, NFC, lower case of each character, split by case.
+  hf,
+  /// OpenAI: HTML unescaped twice, Python's lower case, split ignoring case. Without ftfy: text
+  /// that
+  /// was decoded wrongly is not repaired, curly quotes, ligatures and wide letters stay.
+  openai,
 };
 
 struct TokenizerOptions {
@@ -22,11 +24,17 @@ struct TokenizerOptions {
 };
 
 /// CLIP's byte-level BPE. Immutable after loading; `encode` is safe from several threads.
+/// A text that contains the begin or end token's name gets that token, as in both references.
 class Tokenizer {
  public:
   /// Reads tokenizer.json, else vocab.json with merges.txt. Throws `Error(bad_input)`, naming the
-  /// file, when neither is there or one is inconsistent.
+  /// file, when neither is there or one is inconsistent or of another kind than CLIP's;
+  /// `Error(usage)` when `max_length` is below 2.
   static Tokenizer from_folder(const std::filesystem::path& folder, TokenizerOptions options);
+
+  /// Derives the vocabulary from a file of merges: CLIP's bpe_simple_vocab_16e6.txt.gz or a
+  /// merges.txt, plain or gzipped. Padding is the end token. Throws as `from_folder`.
+  static Tokenizer from_bpe_file(const std::filesystem::path& path, TokenizerOptions options);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
@@ -40,6 +48,7 @@ class Tokenizer {
   [[nodiscard]] int64_t end_id() const;
   /// What shorter texts are filled up with in a batch.
   [[nodiscard]] int64_t pad_id() const;
+  /// Rows that an embedding table needs: the largest id plus one.
   [[nodiscard]] int64_t vocabulary_size() const;
   [[nodiscard]] const TokenizerOptions& options() const;
 
