@@ -40,8 +40,8 @@ struct DotKernels {
 struct MatrixSet {
   std::string_view name;  ///< "avx512-bf16"; what OCTET_CPU_KERNELS and `octet version` say
   std::string_view meaning;
-  bool (*available)();     ///< on this processor, under this operating system
-  const DotKernels* bf16;  ///< exact products of E4M3 and BF16 values; null: done in f32
+  bool (*available)();          ///< on this processor, under this operating system
+  const DotKernels& (*bf16)();  ///< exact products of E4M3 and BF16 values; null: done in f32
 };
 
 /// Every set this build knows, in order of preference.

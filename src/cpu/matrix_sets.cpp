@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/knob.h"
-#include "cpu/matrix.h"
+#include "cpu/matrix_sets.h"
 
 namespace octet::cpu {
 namespace {
@@ -14,9 +14,15 @@ bool always() {
   return true;
 }
 
-constexpr std::array kSets{
-    MatrixSet{"highway", "f32 multiply-add after decoding, on any vector instruction set", always,
-              nullptr},
+constexpr std::array kSets {
+#if defined(__x86_64__)
+  MatrixSet{"amx-bf16", "E4M3 on AMX tiles of BF16, the rest as highway", has_amx_bf16,
+            amx_bf16_kernels},
+      MatrixSet{"avx512-bf16", "E4M3 with AVX-512 BF16 dot products, the rest as highway",
+                has_avx512_bf16, avx512_bf16_kernels},
+#endif
+      MatrixSet{"highway", "f32 multiply-add after decoding, on any vector instruction set", always,
+                nullptr},
 };
 
 std::string known_names() {
@@ -65,7 +71,7 @@ const DotKernels& dot_kernels(const MatrixSet& set, DType x, DType w) {
   const auto exact_in_bf16 = [](DType dtype) {
     return dtype == DType::f8e4m3 || dtype == DType::bf16;
   };
-  if (set.bf16 != nullptr && exact_in_bf16(x) && exact_in_bf16(w)) return *set.bf16;
+  if (set.bf16 != nullptr && exact_in_bf16(x) && exact_in_bf16(w)) return set.bf16();
   return f32_kernels();
 }
 

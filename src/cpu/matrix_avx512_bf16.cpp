@@ -1,0 +1,68 @@
+// Exact E4M3 products with AVX512-BF16: VDPBF16PS adds two products per lane in FP32.
+// Compiled for that instruction set (cmake/cpu_kernels.cmake), so nothing here may be visible to
+// other translation units but `avx512_bf16_kernels`.
+#include "cpu/decode_bf16.h"
+#include "cpu/matrix_sets.h"
+#include "cpu/row_tiles.h"
+
+namespace octet::cpu {
+namespace {
+
+/// 14 rows of two vectors, the panel's two vectors and one broadcast fill 31 of 32 registers.
+constexpr int kTileRows = 14;
+
+__m512bh broadcast_pair(const std::byte* pair) {
+  int32_t bits = 0;
+  std::memcpy(&bits, pair, sizeof(bits));
+  return reinterpret_cast<__m512bh>(_mm512_set1_epi32(bits));
+}
+
+__m512bh load_pairs(const std::byte* pairs) {
+  return reinterpret_cast<__m512bh>(_mm512_load_si512(pairs));
+}
+
+/// `Rows` rows times one panel, sums kept in registers over the whole depth.
+template <int Rows>
+void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int64_t depth,
+                   float* sums, bool accumulate) {
+  __m512 left[Rows];
+  __m512 right[Rows];
+  for (int row = 0; row < Rows; ++row) {
+    left[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns) : _mm512_setzero_ps();
+    right[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns + 16) : _mm512_setzero_ps();
+  }
+  for (int64_t k = 0; k < depth; k += 2) {
+    const __m512bh b_left = load_pairs(b + k * 2 * kPanelColumns);
+    const __m512bh b_right = load_pairs(b + k * 2 * kPanelColumns + 64);
+#pragma GCC unroll 14
+    for (int row = 0; row < Rows; ++row) {
+      const __m512bh factor = broadcast_pair(a + row * a_stride + k * 2);
+      left[row] = _mm512_dpbf16_ps(left[row], factor, b_left);
+      right[row] = _mm512_dpbf16_ps(right[row], factor, b_right);
+    }
+  }
+  for (int row = 0; row < Rows; ++row) {
+    _mm512_store_ps(sums + row * kPanelColumns, left[row]);
+    _mm512_store_ps(sums + row * kPanelColumns + 16, right[row]);
+  }
+}
+
+void multiply(const BlockProduct& block) {
+  for_row_tiles<kTileRows>(block.row_count, [&]<int Rows>(int64_t first_row) {
+    for (int64_t panel = 0; panel < block.panel_count; ++panel) {
+      multiply_tile<Rows>(block.rows + first_row * block.row_stride, block.row_stride,
+                          block.panels + panel * block.panel_stride, block.depth,
+                          block.sums + panel * block.sums_stride + first_row * kPanelColumns,
+                          block.accumulate);
+    }
+  });
+}
+
+}  // namespace
+
+const DotKernels& avx512_bf16_kernels() {
+  static constexpr DotKernels kKernels{2, 2, decode_row_bf16, decode_panel_bf16<2>, multiply};
+  return kKernels;
+}
+
+}  // namespace octet::cpu

@@ -1,0 +1,87 @@
+// What this processor can run, as far as the matrix kernel sets ask.
+#include "cpu/matrix_sets.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdint>
+
+namespace octet::cpu {
+namespace {
+
+struct Registers {
+  uint32_t eax = 0;
+  uint32_t ebx = 0;
+  uint32_t ecx = 0;
+  uint32_t edx = 0;
+};
+
+Registers query(uint32_t leaf, uint32_t subleaf) {
+  Registers r;
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+bool has_bit(uint32_t word, int bit) {
+  return ((word >> bit) & 1U) != 0;
+}
+
+/// The register states that the operating system saves (XCR0).
+uint64_t saved_states() {
+  if (!has_bit(query(1, 0).ecx, 27)) return 0;  // OSXSAVE
+  uint32_t low = 0;
+  uint32_t high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (uint64_t{high} << 32) | low;
+}
+
+bool saves(uint64_t states) {
+  return (saved_states() & states) == states;
+}
+
+/// Linux gives out the tile registers on request only.
+bool request_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+bool find_avx512_bf16() {
+  constexpr uint64_t kVectorStates = 0xE6;  // SSE, AVX, and AVX-512's three
+  if (!saves(kVectorStates)) return false;
+  const Registers features = query(7, 0);
+  const bool f_dq_bw_vl = has_bit(features.ebx, 16) && has_bit(features.ebx, 17) &&
+                          has_bit(features.ebx, 30) && has_bit(features.ebx, 31);
+  const bool vbmi = has_bit(features.ecx, 1);
+  return f_dq_bw_vl && vbmi && has_bit(query(7, 1).eax, 5);
+}
+
+bool find_amx_bf16() {
+  constexpr uint64_t kTileStates = 0x60000;
+  const Registers features = query(7, 0);
+  const bool tiles = has_bit(features.edx, 24) && has_bit(features.edx, 22);
+  return has_avx512_bf16() && tiles && saves(kTileStates) && request_tiles();
+}
+
+}  // namespace
+
+bool has_avx512_bf16() {
+  static const bool found = find_avx512_bf16();
+  return found;
+}
+
+bool has_amx_bf16() {
+  static const bool found = find_amx_bf16();
+  return found;
+}
+
+}  // namespace octet::cpu
+
+#endif
