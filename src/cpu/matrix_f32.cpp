@@ -177,8 +177,10 @@ const DotKernels& f32_kernels() {
       [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
         HWY_DYNAMIC_DISPATCH(decode_panel)(dtype, packed, depth, target);
       },
-      [](const BlockProduct& block) { HWY_DYNAMIC_DISPATCH(multiply)
-                                      (block); }};
+      [](const BlockProduct& block) {
+        HWY_DYNAMIC_DISPATCH(multiply)
+        (block);
+      }};
   return kKernels;
 }
 
