@@ -1,6 +1,7 @@
 #include "base/threads.h"
 
 #include <tbb/blocked_range.h>
+#include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
@@ -25,28 +26,42 @@ int default_threads() {
   return count;
 }
 
-std::unique_ptr<tbb::task_arena> make_arena(int count) {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  return std::make_unique<tbb::task_arena>(count > 0 ? count : cores);
+int core_count() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-std::unique_ptr<tbb::task_arena>& arena() {
-  static std::unique_ptr<tbb::task_arena> instance = make_arena(default_threads());
+struct Pool {
+  explicit Pool(int count)
+      : limit(tbb::global_control::max_allowed_parallelism,
+              static_cast<size_t>(std::max(count, core_count()))),
+        arena(count) {}
+
+  /// Without it TBB makes no more threads than cores, and says so on stderr.
+  tbb::global_control limit;
+  tbb::task_arena arena;
+};
+
+std::unique_ptr<Pool> make_pool(int count) {
+  return std::make_unique<Pool>(count > 0 ? count : core_count());
+}
+
+std::unique_ptr<Pool>& pool() {
+  static std::unique_ptr<Pool> instance = make_pool(default_threads());
   return instance;
 }
 
-// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): one flag per thread
 thread_local bool inside_parallel = false;
 
 }  // namespace
 
 int thread_count() {
-  return arena()->max_concurrency();
+  return pool()->arena.max_concurrency();
 }
 
 void set_thread_count(int count) {
   if (count < 0) fail(ErrorCode::usage, "the number of threads must be 0 or more, not {}", count);
-  arena() = make_arena(count);
+  pool().reset();  // the lowest of several limits would count
+  pool() = make_pool(count);
 }
 
 void parallel_for(int64_t count, int64_t grain,
@@ -71,7 +86,7 @@ void parallel_for(int64_t count, int64_t grain,
     }
     inside_parallel = false;
   };
-  arena()->execute([&] {
+  pool()->arena.execute([&] {
     tbb::parallel_for(
         tbb::blocked_range<int64_t>(0, parts, 1),
         [&](const tbb::blocked_range<int64_t>& range) {
