@@ -1,6 +1,7 @@
 # octet_room(NAME [FAST] [LINK libraries...]): the OBJECT library of src/NAME, every .cpp in it. A room
-# that has headers only (or nothing yet) makes no target. FAST is for rooms that hold inner loops. All rooms are merged into the one library
-# `octet`. Which room may include which is checked by tests/layers, not by link order.
+# that has headers only (or nothing yet) makes no target. FAST is for rooms that hold inner loops. All
+# rooms are merged into the one library `octet`. Which room may include which is checked by
+# tests/layers, not by link order.
 function(octet_room name)
   cmake_parse_arguments(ROOM "FAST" "" "LINK" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/${name}/*.cpp

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace octet::system_test {
+
+struct Outcome {
+  int exit_code = -1;  ///< 128 + signal when a signal ended the program
+  std::string out;
+  std::string err;
+};
+
+/// Runs the built program with these arguments, standard input empty, and waits for its end.
+/// `environment` ("NAME=value") is added to this process's own.
+Outcome run_octet(const std::vector<std::string>& arguments,
+                  const std::vector<std::string>& environment = {});
+
+}  // namespace octet::system_test
