@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/suites/naive.h"
+#include "tests/suites/problem.h"
+
+namespace octet::suites {
+namespace {
+
+OCTET_SUITE(Linear);
+
+/// One octet.Linear: everything that may vary.
+struct Case {
+  DType x = DType::f32;
+  DType w = DType::f32;
+  DType out = DType::f32;
+  Shape rows;
+  int64_t depth = 1;
+  int64_t width = 1;
+  enum class Scale : uint8_t { none, tensor, columns } scale = Scale::none;
+  bool bias = false;
+  bool residual = false;
+  std::string activation = "none";
+  double x_scale = 1;
+  double alpha = 1;
+  double y_scale = 1;
+};
+
+std::string describe(const Case& c) {
+  return fmt::format("x {} w {} out {} rows {} {}x{} scale {} bias {} residual {} {}", name_of(c.x),
+                     name_of(c.w), name_of(c.out), to_string(c.rows), c.depth, c.width,
+                     static_cast<int>(c.scale), c.bias, c.residual, c.activation);
+}
+
+double activate(const std::string& name, double x) {
+  if (name == "quick_gelu") return naive_quick_gelu(x);
+  if (name == "gelu") return naive_gelu(x);
+  if (name == "gelu_tanh") return naive_gelu_tanh(x);
+  return x;
+}
+
+struct Operands {
+  Array x;
+  Array w;
+  Array scale;
+  Array bias;
+  Array residual;
+};
+
+Operands operands_of(const Case& c) {
+  Shape x_shape = c.rows;
+  x_shape.push_back(c.depth);
+  Shape y_shape = c.rows;
+  y_shape.push_back(c.width);
+  const double range = c.x == DType::f8e4m3 ? 448 : 2;
+  const double w_range = c.w == DType::f8e4m3 ? 448 : 1;
+  const Shape scale_shape = c.scale == Case::Scale::columns ? Shape{c.width} : Shape{};
+  return {random_array(c.x, x_shape, 1, -range, range),
+          random_array(c.w, {c.depth, c.width}, 2, -w_range, w_range),
+          random_array(DType::f32, scale_shape, 3, 0.0005, 0.002),
+          random_array(DType::f16, {c.width}, 4),
+          random_array(c.out == DType::f16 ? DType::f16 : DType::f32, y_shape, 5)};
+}
+
+Array exact(const Case& c, const Operands& operands) {
+  Array x = operands.x;
+  x.shape = {x.count() / c.depth, c.depth};
+  Array y = product(x, operands.w);
+  for (int64_t i = 0; i < y.count(); ++i) {
+    const int64_t n = i % c.width;
+    double factor = c.x_scale;
+    if (c.scale != Case::Scale::none) {
+      factor *= operands.scale[c.scale == Case::Scale::columns ? n : 0];
+    }
+    const double value = c.alpha * (factor * y[i] + (c.bias ? operands.bias[n] : 0));
+    y[i] = activate(c.activation, value) + (c.residual ? operands.residual[i] : 0);
+  }
+  y.shape = c.rows;
+  y.shape.push_back(c.width);
+  y.dtype = c.out;
+  return c.out == DType::f8e4m3 ? divided(y, c.y_scale) : y;
+}
+
+void check_case(const std::string& backend, const Case& c) {
+  SCOPED_TRACE(describe(c));
+  const Operands operands = operands_of(c);
+  const Attributes attributes{{"x_scale", static_cast<float>(c.x_scale)},
+                              {"alpha", static_cast<float>(c.alpha)},
+                              {"activation", c.activation},
+                              {"out_dtype", std::string(name_of(c.out))},
+                              {"y_scale", static_cast<float>(c.y_scale)}};
+  const bool scaled = c.scale != Case::Scale::none;
+  const Problem problem{"octet",
+                        "Linear",
+                        attributes,
+                        {operands.x, Feed::constant(operands.w),
+                         scaled ? Feed::constant(operands.scale) : Feed::absent(),
+                         c.bias ? Feed::constant(operands.bias) : Feed::absent(),
+                         c.residual ? Feed(operands.residual) : Feed::absent()}};
+  Case rounded = c;
+  rounded.x_scale = round_to(DType::f32, c.x_scale);
+  rounded.alpha = round_to(DType::f32, c.alpha);
+  rounded.y_scale = round_to(DType::f32, c.y_scale);
+  expect_close(solve(backend, problem), exact(rounded, operands));
+}
+
+TEST_P(Linear, OddSizes) {
+  for (const auto& [x, w] : {std::pair{DType::f32, DType::f32},
+                             {DType::f16, DType::f16},
+                             {DType::f8e4m3, DType::f8e4m3}}) {
+    for (const Shape& rows : {Shape{1}, Shape{3}, Shape{2, 7}, Shape{33}}) {
+      for (const int64_t depth : {1, 2, 31, 64, 257}) {
+        for (const int64_t width : {1, 5, 32, 33, 100}) {
+          Case c{x, w, x == DType::f32 ? DType::f32 : DType::f16, rows, depth, width};
+          c.scale = w == DType::f8e4m3 ? Case::Scale::tensor : Case::Scale::none;
+          c.x_scale = x == DType::f8e4m3 ? 0.004 : 1;
+          check_case(GetParam(), c);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Linear, DtypesOfWeightAndInput) {
+  for (const DType x : {DType::f32, DType::f16, DType::f8e4m3}) {
+    for (const DType w : {DType::f32, DType::f16, DType::bf16, DType::f8e4m3}) {
+      for (const auto scale : {Case::Scale::none, Case::Scale::tensor, Case::Scale::columns}) {
+        for (const DType out : {DType::f32, DType::f16}) {
+          Case c{x, w, out, {5}, 48, 40, scale};
+          c.x_scale = x == DType::f8e4m3 ? 0.0021 : 1;
+          // Keeps FP16 away from overflow where codes are multiplied without a scale.
+          c.alpha = w == DType::f8e4m3 && scale == Case::Scale::none ? 0.001 : 1;
+          check_case(GetParam(), c);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Linear, Epilogues) {
+  for (const std::string activation : {"none", "quick_gelu", "gelu", "gelu_tanh"}) {
+    for (const bool bias : {false, true}) {
+      for (const bool residual : {false, true}) {
+        for (const DType out : {DType::f32, DType::f16, DType::f8e4m3}) {
+          Case c{DType::f8e4m3, DType::f8e4m3, out, {2, 9}, 65, 47, Case::Scale::columns};
+          c.bias = bias;
+          c.residual = residual;
+          c.activation = activation;
+          c.x_scale = 0.0031;
+          c.alpha = 0.125;
+          c.y_scale = 0.013;
+          check_case(GetParam(), c);
+        }
+      }
+    }
+  }
+}
+
+/// A scale so small that most results lie beyond E4M3: they saturate.
+TEST_P(Linear, SaturatesCodes) {
+  Case c{DType::f32, DType::f32, DType::f8e4m3, {6}, 20, 30};
+  c.y_scale = 0.0005;
+  check_case(GetParam(), c);
+}
+
+TEST_P(Linear, InfinityAndNanPass) {
+  Array x = random_array(DType::f32, {3, 16}, 6);
+  x.values[0] = std::numeric_limits<double>::quiet_NaN();
+  x.values[16] = std::numeric_limits<double>::infinity();
+  Array w = random_array(DType::f32, {16, 33}, 7, 0.5, 1);
+  const Array y = solve(GetParam(), {"octet", "Linear", {}, {x, Feed::constant(w)}});
+  expect_close(y, product(x, w));
+}
+
+TEST_P(Linear, SymbolicBatch) {
+  const Array x = random_array(DType::f16, {9, 5, 33}, 8);
+  const Array w = random_array(DType::f16, {33, 50}, 9);
+  Prepared prepared(GetParam(),
+                    Problem{"octet", "Linear", {}, {Feed(x, {"batch", 5, 33}), Feed::constant(w)}});
+  for (const int64_t batch : {9, 1, 2, 7}) {
+    const Array part = first_rows(x, batch);
+    expect_close(prepared.run({part}).front(), product(part, w));
+  }
+}
+
+}  // namespace
+}  // namespace octet::suites
