@@ -18,11 +18,10 @@ size_t width_of(std::string_view text) {
       std::ranges::count_if(text, [](char byte) { return (byte & '\xC0') != '\x80'; }));
 }
 
+/// "0.7617", "+0.33", "292.0 MiB"; "-" and nothing stand for a number that is not there.
 bool is_number(std::string_view cell) {
-  return cell.empty() || cell == "-" ||
-         std::isdigit(static_cast<unsigned char>(cell.back())) != 0 ||
-         std::isdigit(static_cast<unsigned char>(cell.front())) != 0 ||
-         ((cell.front() == '+' || cell.front() == '-') && cell.size() > 1);
+  if (cell.starts_with('+') || cell.starts_with('-')) cell.remove_prefix(1);
+  return cell.empty() || std::isdigit(static_cast<unsigned char>(cell.front())) != 0;
 }
 
 std::string pad(std::string_view cell, size_t width, bool right) {
