@@ -82,6 +82,36 @@ HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_f16_portable(D d, V value) {
   return hn::Or(hn::IfThenElse(is_nan, hn::Set(di, 0x7E00), coded), sign);
 }
 
+// Highway's conversions of FP16 neither round to nearest nor know infinities where the processor
+// lacks the instructions.
+#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
+#define OCTET_CPU_PORTABLE_F16 1
+#else
+#define OCTET_CPU_PORTABLE_F16 0
+#endif
+
+/// IEEE half bits in the low 16 bits of each lane (other bits zero) to float.
+template <class D, class VU>
+HWY_INLINE hn::Vec<D> decode_f16(D d, VU halves) {
+  const hn::RebindToUnsigned<D> du;
+#if OCTET_CPU_PORTABLE_F16
+  const hn::RebindToSigned<D> di;
+  const auto sign = hn::ShiftLeft<16>(hn::And(halves, hn::Set(du, 0x8000U)));
+  const auto magnitude = hn::And(halves, hn::Set(du, 0x7FFFU));
+  const auto in_i32 = hn::BitCast(di, magnitude);
+  const auto shifted = hn::Add(hn::ShiftLeft<13>(magnitude), hn::Set(du, 112U << 23));
+  const auto infinite = hn::BitCast(d, hn::Add(shifted, hn::Set(du, 112U << 23)));
+  const auto subnormal = hn::Mul(hn::ConvertTo(d, in_i32), hn::Set(d, 0x1p-24F));
+  const auto is_infinite = hn::RebindMask(d, hn::Gt(in_i32, hn::Set(di, 0x7BFF)));
+  const auto is_subnormal = hn::RebindMask(d, hn::Lt(in_i32, hn::Set(di, 0x0400)));
+  const auto finite = hn::IfThenElse(is_subnormal, subnormal, hn::BitCast(d, shifted));
+  return hn::Or(hn::IfThenElse(is_infinite, infinite, finite), hn::BitCast(d, sign));
+#else
+  const auto narrow = hn::TruncateTo(hn::Rebind<uint16_t, D>(), halves);
+  return hn::PromoteTo(d, hn::BitCast(hn::Rebind<hwy::float16_t, D>(), narrow));
+#endif
+}
+
 template <class D>
 HWY_INLINE hn::Vec<D> load_as_f32(D d, const float* source) {
   return hn::LoadU(d, source);
@@ -89,7 +119,13 @@ HWY_INLINE hn::Vec<D> load_as_f32(D d, const float* source) {
 
 template <class D>
 HWY_INLINE hn::Vec<D> load_as_f32(D d, const hwy::float16_t* source) {
+#if OCTET_CPU_PORTABLE_F16
+  const auto* bits = reinterpret_cast<const uint16_t*>(source);
+  const hn::Rebind<uint16_t, D> du16;
+  return decode_f16(d, hn::PromoteTo(hn::RebindToUnsigned<D>(), hn::LoadU(du16, bits)));
+#else
   return hn::PromoteTo(d, hn::LoadU(hn::Rebind<hwy::float16_t, D>(), source));
+#endif
 }
 
 template <class D>
@@ -111,8 +147,7 @@ HWY_INLINE void store_from_f32(D d, V value, float* target) {
 
 template <class D, class V>
 HWY_INLINE void store_from_f32(D d, V value, hwy::float16_t* target) {
-#if HWY_TARGET == HWY_SCALAR || HWY_TARGET == HWY_SSSE3 || HWY_TARGET == HWY_SSE4
-  // Highway's own conversion truncates where the instruction is missing.
+#if OCTET_CPU_PORTABLE_F16
   const hn::Rebind<uint16_t, D> du16;
   const auto half = hn::DemoteTo(du16, encode_f16_portable(d, value));
   hn::StoreU(half, du16, reinterpret_cast<uint16_t*>(target));
@@ -172,6 +207,7 @@ HWY_INLINE void map_elements(const A* a, const B* b, int64_t count, To* y, F f) 
   }
 }
 
+#undef OCTET_CPU_PORTABLE_F16
 }  // namespace HWY_NAMESPACE
 }  // namespace octet::cpu
 HWY_AFTER_NAMESPACE();

@@ -120,12 +120,9 @@ HWY_INLINE Pair<hn::Vec<D>> decode_pair(D d, const hwy::bfloat16_t* source) {
 template <class D>
 HWY_INLINE Pair<hn::Vec<D>> decode_pair(D d, const hwy::float16_t* source) {
   const hn::RebindToUnsigned<D> du;
-  const hn::Rebind<uint16_t, D> du16;
-  const hn::Rebind<hwy::float16_t, D> df16;
   const auto pairs = hn::LoadU(du, reinterpret_cast<const uint32_t*>(source));
-  const auto even = hn::TruncateTo(du16, pairs);
-  const auto odd = hn::TruncateTo(du16, hn::ShiftRight<16>(pairs));
-  return {hn::PromoteTo(d, hn::BitCast(df16, even)), hn::PromoteTo(d, hn::BitCast(df16, odd))};
+  return {decode_f16(d, hn::And(pairs, hn::Set(du, 0xFFFFU))),
+          decode_f16(d, hn::ShiftRight<16>(pairs))};
 }
 
 template <typename Stored>
