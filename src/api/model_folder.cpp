@@ -1,6 +1,7 @@
 #include "api/model_folder.h"
 
 #include <array>
+#include <span>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -46,6 +47,34 @@ fs::path place_of(const fs::path& path, ModelKind kind) {
   return fs::is_directory(below) && holds(below, kind) ? below : fs::path();
 }
 
+std::string wanted_files(std::span<const ModelKind> kinds) {
+  std::vector<std::string> files;
+  for (const ModelKind kind : kinds) {
+    files.push_back(kind == ModelKind::checkpoint
+                        ? "config.json with model.safetensors"
+                        : fmt::format("text.{0}, image.{0}", subfolder(kind)));
+  }
+  return fmt::format("{}", fmt::join(files, "; "));
+}
+
+ModelFolder find(const fs::path& path, std::span<const ModelKind> kinds) {
+  if (!fs::is_directory(path)) {
+    fail_input("'{}' is not a folder; give the folder of a checkpoint, of ONNX files or of plans",
+               path.string());
+  }
+  std::vector<ModelFolder> found;
+  for (const ModelKind kind : kinds) {
+    if (const fs::path place = place_of(path, kind); !place.empty()) {
+      found.push_back({kind, place, {}});
+    }
+  }
+  if (found.empty()) {
+    fail_input("'{}' holds no model: none of {} was found", path.string(), wanted_files(kinds));
+  }
+  for (size_t i = 1; i < found.size(); ++i) found[0].also_there.push_back(found[i].kind);
+  return found[0];
+}
+
 }  // namespace
 
 std::string_view name_of(ModelKind kind) {
@@ -60,23 +89,19 @@ std::string_view name_of(ModelKind kind) {
 }
 
 ModelFolder find_model(const fs::path& path) {
-  if (!fs::is_directory(path)) {
-    fail_input("'{}' is not a folder; give the folder of a checkpoint, of ONNX files or of plans",
-               path.string());
+  return find(path, kKinds);
+}
+
+ModelFolder find_graphs(const fs::path& path) {
+  return find(path, std::span(kKinds).subspan(1));
+}
+
+fs::path checkpoint_folder(const fs::path& path) {
+  const fs::path place = place_of(path, ModelKind::checkpoint);
+  if (place.empty()) {
+    fail_input("'{}' holds no checkpoint (config.json with safetensors)", path.string());
   }
-  std::vector<ModelFolder> found;
-  for (const ModelKind kind : kKinds) {
-    if (const fs::path place = place_of(path, kind); !place.empty())
-      found.push_back({kind, place, {}});
-  }
-  if (found.empty()) {
-    fail_input(
-        "'{}' holds no model: neither text.plan or image.plan, nor text.onnx or image.onnx, "
-        "nor config.json with safetensors",
-        path.string());
-  }
-  for (size_t i = 1; i < found.size(); ++i) found[0].also_there.push_back(found[i].kind);
-  return found[0];
+  return place;
 }
 
 fs::path tower_file(const fs::path& folder, models::Tower tower, ModelKind kind) {

@@ -25,6 +25,12 @@ struct ModelFolder {
 /// Throws `Error(bad_input)` saying what was looked for.
 ModelFolder find_model(const std::filesystem::path& path);
 
+/// The same without plans: where the model's canonical graphs come from.
+ModelFolder find_graphs(const std::filesystem::path& path);
+
+/// The folder, or its subfolder checkpoint/, that holds a checkpoint. Throws `Error(bad_input)`.
+std::filesystem::path checkpoint_folder(const std::filesystem::path& path);
+
 /// "text.onnx", "image.plan", ...
 std::filesystem::path tower_file(const std::filesystem::path& folder, models::Tower tower,
                                  ModelKind kind);

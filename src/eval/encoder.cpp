@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/threads.h"
+#include "data/batch.h"
 #include "tensor/codecs.h"
 
 namespace octet::eval {
@@ -36,112 +36,52 @@ void require(const std::shared_ptr<const runtime::Engine>& engine, std::string_v
   if (engine == nullptr) fail_input("the model has no {} tower, which this task needs", tower);
 }
 
-/// One batch of samples, decoded in parallel into the engine's own dtype.
-class ImageBatch {
- public:
-  ImageBatch(const Encoder& encoder, int64_t capacity)
-      : preprocessor_(encoder.preprocessor),
-        input_(encoder.image->graph().value(encoder.image->graph().inputs().front())),
-        capacity_(capacity) {
-    const std::optional<Shape> shape = to_shape({input_.dims.begin() + 1, input_.dims.end()});
-    check(shape.has_value(), "the image size must be fixed");
-    image_shape_ = *shape;
-    const Shape wanted{3, preprocessor_.crop_height, preprocessor_.crop_width};
-    if (image_shape_ != wanted) {
-      fail_input("preprocessing makes images of {}, but the model takes {}", to_string(wanted),
-                 to_string(image_shape_));
-    }
+int64_t context_of(const runtime::Engine& text) {
+  const Graph& graph = text.graph();
+  return graph.value(graph.inputs().front()).dims.at(1).size();
+}
+
+void check_image_size(const Encoder& encoder) {
+  const Graph& graph = encoder.image->graph();
+  const Dims& dims = graph.value(graph.inputs().front()).dims;
+  const Dims wanted{dims.at(0), 3, encoder.preprocessor.crop_height,
+                    encoder.preprocessor.crop_width};
+  if (dims != wanted) {
+    fail_input("preprocessing makes images of {}, but the model takes {}", to_string(wanted),
+               to_string(dims));
   }
+}
 
-  [[nodiscard]] bool full() const { return static_cast<int64_t>(samples_.size()) == capacity_; }
-  [[nodiscard]] bool empty() const { return samples_.empty(); }
-  void add(data::Sample sample) { samples_.push_back(std::move(sample)); }
-
-  /// Pixels of the samples that decode, [n, 3, h, w]; the others leave `samples()` and are told.
-  Tensor decode(bool strict, int64_t& unreadable) {
-    const int64_t size = element_count(image_shape_);
-    std::vector<float> pixels(samples_.size() * static_cast<size_t>(size));
-    std::vector<std::string> problems(samples_.size());
-    parallel_for(static_cast<int64_t>(samples_.size()), 1, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        decode_one(
-            samples_[i],
-            std::span(pixels).subspan(i * static_cast<size_t>(size), static_cast<size_t>(size)),
-            problems[i]);
-      }
-    });
-    return keep_readable(pixels, problems, strict, unreadable);
+void report_problems(const std::vector<std::string>& problems, bool strict) {
+  for (const std::string& problem : problems) {
+    if (strict) fail_input("{}", problem);
+    log_warning("skipped: {}", problem);
   }
-
-  std::vector<data::Sample>& samples() { return samples_; }
-
- private:
-  void decode_one(const data::Sample& sample, std::span<float> target, std::string& problem) const {
-    try {
-      preprocessor_.to_values(sample.decode(), target);
-    } catch (const Error& error) {
-      problem = error.what();
-    }
-  }
-
-  Tensor keep_readable(std::vector<float>& pixels, const std::vector<std::string>& problems,
-                       bool strict, int64_t& unreadable) {
-    const auto size = static_cast<size_t>(element_count(image_shape_));
-    size_t kept = 0;
-    for (size_t i = 0; i < problems.size(); ++i) {
-      if (!problems[i].empty()) {
-        if (strict) fail_input("{}", problems[i]);
-        log_warning("skipped: {}", problems[i]);
-        ++unreadable;
-        continue;
-      }
-      if (kept != i) {
-        std::copy_n(pixels.begin() + static_cast<ptrdiff_t>(i * size), size,
-                    pixels.begin() + static_cast<ptrdiff_t>(kept * size));
-        samples_[kept] = std::move(samples_[i]);
-      }
-      ++kept;
-    }
-    samples_.resize(kept);
-    pixels.resize(kept * size);
-    Shape shape{static_cast<int64_t>(kept)};
-    shape.insert(shape.end(), image_shape_.begin(), image_shape_.end());
-    return convert(Tensor::from<float>(std::move(shape), pixels), input_.dtype);
-  }
-
-  const data::Preprocessor& preprocessor_;
-  const Value& input_;
-  int64_t capacity_;
-  Shape image_shape_;
-  std::vector<data::Sample> samples_;
-};
+}
 
 }  // namespace
 
-Tensor tokenize(const data::Tokenizer& tokenizer, std::span<const std::string> texts,
-                int64_t context, int64_t& truncated) {
-  Tensor ids(DType::i64, {static_cast<int64_t>(texts.size()), context});
-  const auto values = ids.mutable_values<int64_t>();
-  std::ranges::fill(values, tokenizer.pad_id());
-  for (size_t i = 0; i < texts.size(); ++i) {
-    bool cut = false;
-    const std::vector<int64_t> tokens = tokenizer.encode(texts[i], &cut);
-    truncated += int64_t{cut};
-    check(static_cast<int64_t>(tokens.size()) <= context, "{} tokens", tokens.size());
-    std::ranges::copy(tokens, values.begin() + static_cast<ptrdiff_t>(i) * context);
+Tensor image_input(const Encoder& encoder, std::vector<data::Sample>& samples, bool strict,
+                   int64_t& unreadable) {
+  const Graph& graph = encoder.image->graph();
+  std::vector<std::string> problems;
+  const Tensor pixels = data::decode_batch(encoder.preprocessor, samples, problems);
+  report_problems(problems, strict);
+  unreadable += static_cast<int64_t>(problems.size());
+  return convert(pixels, graph.value(graph.inputs().front()).dtype);
+}
+
+Tensor text_input(const Encoder& encoder, std::span<const std::string> texts, int64_t& truncated) {
+  if (!encoder.tokenizer) {
+    fail_input(
+        "the model's folder has no tokenizer (tokenizer.json, or vocab.json and merges.txt)");
   }
-  return ids;
+  return data::tokenize_batch(*encoder.tokenizer, texts, context_of(*encoder.text), truncated);
 }
 
 Tensor encode_texts(const Encoder& encoder, std::span<const std::string> texts,
                     const Progress& progress) {
   require(encoder.text, "text");
-  if (!encoder.tokenizer) {
-    fail_input(
-        "the model's folder has no tokenizer (tokenizer.json, or vocab.json and merges.txt)");
-  }
-  const Graph& graph = encoder.text->graph();
-  const int64_t context = graph.value(graph.inputs().front()).dims.at(1).size();
   const auto batch = static_cast<size_t>(encoder.text->max_size("batch"));
   runtime::Session session(encoder.text);
   std::vector<float> features;
@@ -149,42 +89,44 @@ Tensor encode_texts(const Encoder& encoder, std::span<const std::string> texts,
   for (size_t begin = 0; begin < texts.size(); begin += batch) {
     throw_if_interrupted();
     const auto part = texts.subspan(begin, std::min(batch, texts.size() - begin));
-    const Tensor ids = tokenize(*encoder.tokenizer, part, context, truncated);
+    const Tensor ids = text_input(encoder, part, truncated);
     append_normalized(session.run({&ids, 1}).front(), features);
     report(progress, "texts", static_cast<int64_t>(begin + part.size()),
            static_cast<int64_t>(texts.size()));
   }
   if (truncated > 0)
-    log_warning("{} texts were longer than {} tokens and were cut", truncated, context);
+    log_warning("{} texts were longer than the model takes and were cut", truncated);
   return as_matrix(features, static_cast<int64_t>(texts.size()));
 }
 
 EncodedImages encode_images(const Encoder& encoder, data::Dataset& dataset, bool strict,
                             const Progress& progress) {
   require(encoder.image, "image");
+  check_image_size(encoder);
   runtime::Session session(encoder.image);
   EncodedImages result;
   std::vector<float> features;
+  std::vector<data::Sample> batch;
   int64_t read = 0;
-  const auto flush = [&](ImageBatch& batch) {
+  const auto flush = [&] {
     throw_if_interrupted();
-    read += static_cast<int64_t>(batch.samples().size());
-    const Tensor pixels = batch.decode(strict, result.unreadable);
+    read += static_cast<int64_t>(batch.size());
+    const Tensor pixels = image_input(encoder, batch, strict, result.unreadable);
     if (!batch.empty()) append_normalized(session.run({&pixels, 1}).front(), features);
-    for (data::Sample& sample : batch.samples()) {
+    for (data::Sample& sample : batch) {
       result.labels.push_back(sample.label);
       result.captions.push_back(std::move(sample.captions));
     }
-    batch.samples().clear();
+    batch.clear();
     report(progress, "images", read, std::max<int64_t>(dataset.size(), 0));
   };
   dataset.rewind();
-  ImageBatch batch(encoder, encoder.image->max_size("batch"));
+  const auto capacity = static_cast<size_t>(encoder.image->max_size("batch"));
   while (std::optional<data::Sample> sample = dataset.next()) {
-    batch.add(std::move(*sample));
-    if (batch.full()) flush(batch);
+    batch.push_back(std::move(*sample));
+    if (batch.size() == capacity) flush();
   }
-  if (!batch.empty()) flush(batch);
+  if (!batch.empty()) flush();
   if (result.labels.empty()) fail_input("the dataset holds no readable image");
   result.embeddings = as_matrix(features, static_cast<int64_t>(result.labels.size()));
   return result;

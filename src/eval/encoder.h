@@ -25,10 +25,14 @@ struct Encoder {
   float logit_scale = 100.0F;
 };
 
-/// Token ids [n, context] of texts, shorter ones filled up with the tokenizer's pad id. Counts
-/// texts that were cut in `truncated`.
-Tensor tokenize(const data::Tokenizer& tokenizer, std::span<const std::string> texts,
-                int64_t context, int64_t& truncated);
+/// A batch for the image engine: pixels in its dtype. Samples that do not decode leave `samples`
+/// and are counted; with `strict` the first one is an `Error(bad_input)`.
+Tensor image_input(const Encoder& encoder, std::vector<data::Sample>& samples, bool strict,
+                   int64_t& unreadable);
+
+/// A batch for the text engine: token ids [n, context]. Throws `Error(bad_input)` without a
+/// tokenizer.
+Tensor text_input(const Encoder& encoder, std::span<const std::string> texts, int64_t& truncated);
 
 /// Embeddings of texts, F32 [n, d], each divided by its norm. Warns about cut texts. Throws
 /// `Error(bad_input)` when the model has no text tower or no tokenizer.

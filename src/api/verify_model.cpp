@@ -1,0 +1,83 @@
+#include "api/verify_model.h"
+
+#include "api/backends.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "data/dataset.h"
+
+namespace octet::api {
+namespace {
+
+/// Small, because the reference keeps every block of every sample.
+constexpr int64_t kBatch = 4;
+
+std::shared_ptr<const runtime::Engine> reference_engine(Graph graph) {
+  const runtime::Backend& reference = backend("reference");
+  runtime::CompileOptions options;
+  options.symbols["batch"] = {1, kBatch, kBatch};
+  return runtime::Engine::load(runtime::compile(std::move(graph), reference, options), reference);
+}
+
+struct Batches {
+  std::vector<Tensor> images;
+  std::vector<Tensor> texts;
+};
+
+/// The first samples of the dataset that decode; of each its first caption.
+Batches read_batches(const eval::Encoder& encoder, const VerifyInputs& inputs) {
+  const auto dataset = data::open_dataset(inputs.data);
+  Batches batches;
+  int64_t unreadable = 0;
+  int64_t truncated = 0;
+  for (int64_t read = 0; read < inputs.samples;) {
+    std::vector<data::Sample> samples;
+    std::vector<std::string> texts;
+    while (static_cast<int64_t>(samples.size()) < std::min(kBatch, inputs.samples - read)) {
+      std::optional<data::Sample> sample = dataset->next();
+      if (!sample) break;
+      if (!sample->captions.empty()) texts.push_back(sample->captions.front());
+      samples.push_back(std::move(*sample));
+    }
+    if (samples.empty()) break;
+    read += static_cast<int64_t>(samples.size());
+    const bool has_images = !samples.front().encoded.empty() || samples.front().raw.has_value();
+    if (has_images && encoder.image != nullptr) {
+      batches.images.push_back(eval::image_input(encoder, samples, false, unreadable));
+      if (samples.empty()) batches.images.pop_back();
+    }
+    if (!texts.empty() && encoder.text != nullptr) {
+      batches.texts.push_back(eval::text_input(encoder, texts, truncated));
+    }
+  }
+  return batches;
+}
+
+}  // namespace
+
+std::vector<eval::TowerReport> verify_model(const std::filesystem::path& engine,
+                                            const std::filesystem::path& reference,
+                                            const VerifyInputs& inputs, const OpenOptions& options,
+                                            const Progress& progress) {
+  OpenModel candidate = open_model(engine, options);
+  ModelGraphs graphs = open_graphs(find_graphs(reference), options);
+  const Batches batches = read_batches(candidate.encoder, inputs);
+  std::vector<eval::TowerReport> reports;
+  for (auto& [tower, graph] : graphs.towers) {
+    const bool text = tower == models::Tower::text;
+    const auto& own = text ? candidate.encoder.text : candidate.encoder.image;
+    const std::vector<Tensor>& given = text ? batches.texts : batches.images;
+    if (own == nullptr || given.empty()) {
+      log_warning("the {} tower is not verified: {}", models::name_of(tower),
+                  own == nullptr ? "the engine lacks it" : "the data has nothing for it");
+      continue;
+    }
+    reports.push_back(eval::verify_tower(reference_engine(std::move(graph)), own, given,
+                                         inputs.tolerance, progress));
+  }
+  if (reports.empty()) {
+    fail_input("'{}' has neither images nor captions that the model takes", inputs.data.string());
+  }
+  return reports;
+}
+
+}  // namespace octet::api

@@ -1,0 +1,42 @@
+#include <filesystem>
+#include <memory>
+
+#include "api/artifacts.h"
+#include "tools/octet/model_options.h"
+#include "tools/octet/output.h"
+#include "tools/octet/verbs.h"
+
+namespace octet::cli {
+namespace {
+
+struct ExportFlags {
+  std::string model;
+  std::string output;
+  std::shared_ptr<ModelOptions> options;
+};
+
+void export_checkpoint(const ExportFlags& flags, const Context& context) {
+  const models::ClipModel model(checkpoint::open_checkpoint(api::checkpoint_folder(flags.model)));
+  const auto files =
+      api::export_model(model, flags.output, flags.options->parsed(), context.progress);
+  OrderedJson document = OrderedJson::array();
+  for (const auto& file : files) {
+    const uint64_t size = std::filesystem::file_size(file);
+    document.push_back({{"file", file.string()}, {"bytes", size}});
+    if (!context.json) print("{}  {}\n", file.string(), size_text(size));
+  }
+  if (context.json) print_json(document);
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Context& context) {
+  auto flags = std::make_shared<ExportFlags>();
+  CLI::App* verb = add_verb(app, context, "export", "write a checkpoint's towers as ONNX files",
+                            [flags, &context] { export_checkpoint(*flags, context); });
+  verb->add_option("MODEL", flags->model, "folder of a checkpoint")->required();
+  verb->add_option("-o,--output", flags->output, "folder to write")->required();
+  flags->options = ModelOptions::add_to(*verb);
+}
+
+}  // namespace octet::cli
