@@ -24,11 +24,13 @@ std::string to_string(const Shape& shape) {
 
 std::shared_ptr<std::byte> allocate_aligned(size_t size) {
   constexpr size_t kAlignment = 64;
-  const size_t padded = (std::max<size_t>(size, 1) + kAlignment - 1) / kAlignment * kAlignment;
-  auto* bytes = static_cast<std::byte*>(std::aligned_alloc(kAlignment, padded));
-  if (bytes == nullptr) throw std::bad_alloc();
-  std::memset(bytes, 0, padded);
-  return {bytes, [](std::byte* pointer) { std::free(pointer); }};
+  // calloc knows which pages are fresh from the system and zero already. Whole vectors may be read
+  // at the end, so there is room for one more.
+  void* block = size > SIZE_MAX - 2 * kAlignment ? nullptr : std::calloc(1, size + 2 * kAlignment);
+  if (block == nullptr) throw std::bad_alloc();
+  const auto address = reinterpret_cast<uintptr_t>(block);
+  auto* bytes = static_cast<std::byte*>(block) + (kAlignment - address % kAlignment) % kAlignment;
+  return {bytes, [block](std::byte*) { std::free(block); }};
 }
 
 Tensor::Tensor(DType dtype, Shape shape)
