@@ -1,0 +1,65 @@
+#include "profile/benchmark.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace octet::profile {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inputs,
+                          const BenchmarkOptions& options) {
+  BenchmarkResult result;
+  const Clock::time_point begin = Clock::now();
+  while (seconds_since(begin) * 1e3 < options.warm_up_ms) {
+    throw_if_interrupted();
+    session.run(inputs);
+    ++result.warm_up_queries;
+  }
+  const Clock::time_point start = Clock::now();
+  while (static_cast<int64_t>(result.compute_ms.size()) < options.iterations ||
+         seconds_since(start) < options.duration_s) {
+    throw_if_interrupted();
+    const Clock::time_point query = Clock::now();
+    session.run(inputs);
+    result.compute_ms.push_back(seconds_since(query) * 1e3);
+  }
+  result.wall_s = seconds_since(start);
+  return result;
+}
+
+Statistics statistics(std::vector<double> values, std::span<const double> percents) {
+  if (values.empty()) fail(ErrorCode::usage, "no query was timed; give --iterations or --duration");
+  std::ranges::sort(values);
+  const size_t count = values.size();
+  Statistics result;
+  result.min = values.front();
+  result.max = values.back();
+  result.mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(count);
+  result.median = (values[(count - 1) / 2] + values[count / 2]) / 2;
+  for (const double percent : percents) {
+    if (percent < 0 || percent > 100) {
+      fail(ErrorCode::usage, "percentile {} is not between 0 and 100", percent);
+    }
+    const auto above = static_cast<size_t>((1 - percent / 100) * static_cast<double>(count));
+    result.percentiles.push_back({percent, values[count - 1 - std::min(count - 1, above)]});
+  }
+  double square = 0;
+  for (const double value : values) square += (value - result.mean) * (value - result.mean);
+  result.variation = std::sqrt(square / static_cast<double>(count)) / result.mean;
+  return result;
+}
+
+}  // namespace octet::profile
