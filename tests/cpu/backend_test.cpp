@@ -1,0 +1,79 @@
+#include "cpu/backend.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/error.h"
+#include "ops/ops.h"
+
+namespace octet::cpu {
+namespace {
+
+TEST(KernelTables, EveryOperatorThatComputesHasAReferenceKernel) {
+  for (const OpSchema& schema : all_ops()) {
+    const auto found = std::ranges::count_if(reference_kernels(), [&](const KernelEntry& entry) {
+      return entry.op == schema.op && entry.domain == schema.domain;
+    });
+    EXPECT_EQ(found, schema.is_view ? 0 : 1) << schema.domain << " " << schema.op;
+  }
+}
+
+TEST(KernelTables, NamesAreUniqueAndOperatorsKnown) {
+  std::set<std::string_view> names;
+  for (const auto table : {fast_kernels(), reference_kernels()}) {
+    for (const KernelEntry& entry : table) {
+      EXPECT_TRUE(names.insert(entry.name).second) << entry.name;
+      EXPECT_NE(find_op(entry.domain, entry.op), nullptr) << entry.name;
+      EXPECT_NE(entry.load, nullptr) << entry.name;
+    }
+  }
+}
+
+/// One node reading two inputs of a dtype.
+struct OneNode {
+  Graph graph;
+  NodeId node{};
+
+  OneNode(const std::string& op, DType dtype) {
+    const ValueId a = graph.add_input("a", dtype, {4, 4});
+    const ValueId b = graph.add_input("b", dtype, {4, 4});
+    node = graph.add_node({"node", "", op, {a, b}, {graph.add_value("y")}, {}});
+    infer_types(graph);
+  }
+};
+
+TEST(CpuBackend, ChoosesTheFirstEntryThatTakesTheNode) {
+  const OneNode add("Add", DType::f32);
+  EXPECT_EQ(ReferenceBackend().choose(add.graph, add.node).kernel, "reference.Add");
+  EXPECT_NE(CpuBackend().choose(add.graph, add.node).kernel, "reference.Add");
+}
+
+TEST(CpuBackend, SaysWhyEarlierEntriesRefused) {
+  const OneNode add("Add", DType::i64);
+  const auto choice = CpuBackend().choose(add.graph, add.node);
+  EXPECT_EQ(choice.kernel, "reference.Add");
+  ASSERT_FALSE(choice.refusals.empty());
+  for (const auto& refusal : choice.refusals) EXPECT_FALSE(refusal.reason.empty());
+}
+
+TEST(CpuBackend, NamesItsTarget) {
+  EXPECT_TRUE(CpuBackend().target().starts_with("cpu/"));
+  EXPECT_EQ(ReferenceBackend().target(), "reference");
+}
+
+TEST(CpuBackend, UnknownKernelOfAForeignPlan) {
+  const OneNode add("Add", DType::f32);
+  try {
+    static_cast<void>(CpuBackend().load(add.graph, add.node, "add.of_tomorrow"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::bad_input);
+    EXPECT_NE(std::string(error.what()).find("add.of_tomorrow"), std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace octet::cpu
