@@ -1,26 +1,20 @@
 #include "api/artifacts.h"
 
+#include <algorithm>
+
 #include "api/backends.h"
 #include "base/error.h"
 #include "octet/version.h"
 #include "onnx/export.h"
 #include "onnx/import.h"
-#include "passes/match.h"
-#include "passes/passes.h"
+#include "passes/precision.h"
 
 namespace octet::api {
 namespace fs = std::filesystem;
 namespace {
 
-/// Both operands come out of a DequantizeLinear from E4M3.
-bool in_fp8(const Graph& graph, const Node& product) {
-  for (const ValueId operand : {product.inputs[0], product.inputs[1]}) {
-    const Node* dequantize = passes::made_by(graph, operand, "DequantizeLinear");
-    if (dequantize == nullptr || graph.value(dequantize->inputs[0]).dtype != DType::f8e4m3) {
-      return false;
-    }
-  }
-  return true;
+int64_t count_fp8(const std::vector<passes::PartPrecision>& parts) {
+  return std::ranges::count(parts, true, &passes::PartPrecision::fp8);
 }
 
 }  // namespace
@@ -68,20 +62,10 @@ runtime::Plan build_plan_file(const fs::path& onnx_file, const fs::path& target,
 }
 
 Precision precision_of(const Graph& graph) {
-  Precision precision;
-  for (const NodeId id : graph.order()) {
-    const Node& node = graph.node(id);
-    if (!node.is("MatMul")) continue;
-    ++precision.products;
-    precision.products_fp8 += int64_t{in_fp8(graph, node)};
-  }
-  for (const passes::AttentionMatch& match : passes::find_attention(graph)) {
-    ++precision.attentions;
-    const bool fp8 =
-        in_fp8(graph, graph.node(match.scores)) && in_fp8(graph, graph.node(match.values));
-    precision.attentions_fp8 += int64_t{fp8};
-  }
-  return precision;
+  const auto products = passes::product_precisions(graph);
+  const auto attentions = passes::attention_precisions(graph);
+  return {static_cast<int64_t>(products.size()), count_fp8(products),
+          static_cast<int64_t>(attentions.size()), count_fp8(attentions)};
 }
 
 }  // namespace octet::api

@@ -33,8 +33,8 @@ runtime::Plan build_plan(const std::filesystem::path& onnx_file, const BuildOpti
 runtime::Plan build_plan_file(const std::filesystem::path& onnx_file,
                               const std::filesystem::path& target, const BuildOptions& options);
 
-/// Graph statistics that plans carry and tools print: nodes, MatMuls, those in FP8, attention
-/// blocks, those in FP8.
+/// How much of a graph runs in FP8; plans carry it, tools print it. `products` are the MatMuls
+/// outside of attention.
 struct Precision {
   int64_t products = 0;
   int64_t products_fp8 = 0;

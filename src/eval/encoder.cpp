@@ -99,37 +99,81 @@ Tensor encode_texts(const Encoder& encoder, std::span<const std::string> texts,
   return as_matrix(features, static_cast<int64_t>(texts.size()));
 }
 
+namespace {
+
+/// Takes samples one by one and runs them in batches.
+class ImageEncoder {
+ public:
+  ImageEncoder(const Encoder& encoder, bool strict)
+      : encoder_(encoder),
+        session_(encoder.image),
+        capacity_(static_cast<size_t>(encoder.image->max_size("batch"))),
+        strict_(strict) {
+    check_image_size(encoder);
+  }
+
+  /// True when this sample completed a batch.
+  bool add(data::Sample sample) {
+    batch_.push_back(std::move(sample));
+    if (batch_.size() < capacity_) return false;
+    flush();
+    return true;
+  }
+
+  [[nodiscard]] int64_t read() const { return read_; }
+
+  EncodedImages finish() {
+    if (!batch_.empty()) flush();
+    if (result_.labels.empty()) fail_input("there is no readable image");
+    result_.embeddings = as_matrix(features_, static_cast<int64_t>(result_.labels.size()));
+    return std::move(result_);
+  }
+
+ private:
+  void flush() {
+    throw_if_interrupted();
+    read_ += static_cast<int64_t>(batch_.size());
+    const Tensor pixels = image_input(encoder_, batch_, strict_, result_.unreadable);
+    if (!batch_.empty()) append_normalized(session_.run({&pixels, 1}).front(), features_);
+    for (data::Sample& sample : batch_) {
+      result_.labels.push_back(sample.label);
+      result_.captions.push_back(std::move(sample.captions));
+    }
+    batch_.clear();
+  }
+
+  const Encoder& encoder_;
+  runtime::Session session_;
+  size_t capacity_;
+  bool strict_;
+  std::vector<data::Sample> batch_;
+  std::vector<float> features_;
+  EncodedImages result_;
+  int64_t read_ = 0;
+};
+
+}  // namespace
+
 EncodedImages encode_images(const Encoder& encoder, data::Dataset& dataset, bool strict,
                             const Progress& progress) {
   require(encoder.image, "image");
-  check_image_size(encoder);
-  runtime::Session session(encoder.image);
-  EncodedImages result;
-  std::vector<float> features;
-  std::vector<data::Sample> batch;
-  int64_t read = 0;
-  const auto flush = [&] {
-    throw_if_interrupted();
-    read += static_cast<int64_t>(batch.size());
-    const Tensor pixels = image_input(encoder, batch, strict, result.unreadable);
-    if (!batch.empty()) append_normalized(session.run({&pixels, 1}).front(), features);
-    for (data::Sample& sample : batch) {
-      result.labels.push_back(sample.label);
-      result.captions.push_back(std::move(sample.captions));
-    }
-    batch.clear();
-    report(progress, "images", read, std::max<int64_t>(dataset.size(), 0));
-  };
+  ImageEncoder images(encoder, strict);
   dataset.rewind();
-  const auto capacity = static_cast<size_t>(encoder.image->max_size("batch"));
   while (std::optional<data::Sample> sample = dataset.next()) {
-    batch.push_back(std::move(*sample));
-    if (batch.size() == capacity) flush();
+    if (images.add(std::move(*sample))) {
+      report(progress, "images", images.read(), std::max<int64_t>(dataset.size(), 0));
+    }
   }
-  if (!batch.empty()) flush();
-  if (result.labels.empty()) fail_input("the dataset holds no readable image");
-  result.embeddings = as_matrix(features, static_cast<int64_t>(result.labels.size()));
+  EncodedImages result = images.finish();
+  report(progress, "images", images.read(), images.read());
   return result;
+}
+
+EncodedImages encode_samples(const Encoder& encoder, std::vector<data::Sample> samples) {
+  require(encoder.image, "image");
+  ImageEncoder images(encoder, true);
+  for (data::Sample& sample : samples) images.add(std::move(sample));
+  return images.finish();
 }
 
 }  // namespace octet::eval

@@ -53,4 +53,7 @@ struct EncodedImages {
 EncodedImages encode_images(const Encoder& encoder, data::Dataset& dataset, bool strict,
                             const Progress& progress);
 
+/// The same for samples in memory; one that does not decode is an `Error(bad_input)`.
+EncodedImages encode_samples(const Encoder& encoder, std::vector<data::Sample> samples);
+
 }  // namespace octet::eval
