@@ -10,7 +10,7 @@ add_test(NAME install/consume COMMAND ${CMAKE_CTEST_COMMAND}
   --build-generator ${CMAKE_GENERATOR} --build-project consumer
   --build-options -DCMAKE_PREFIX_PATH=${install_scratch}/prefix -DCMAKE_CXX_FLAGS=${consumer_flags}
   -DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER} -DCMAKE_BUILD_TYPE=${CMAKE_BUILD_TYPE}
-  --test-command consumer)
+  --test-command consumer ${PROJECT_SOURCE_DIR}/examples/tinyclip ${install_scratch}/out)
 set_tests_properties(install/consume PROPERTIES FIXTURES_REQUIRED installed)
 
 add_test(NAME install/program COMMAND ${install_scratch}/prefix/${CMAKE_INSTALL_BINDIR}/octet version)
