@@ -104,9 +104,9 @@ Shape parse_shape(const Json& info, const std::string& context) {
 }
 
 Entry parse_entry(const std::string& name, const Json& info, std::string_view where) {
+  if (name.find('\0') != std::string::npos) fail_input("{}: NUL in a tensor's name", where);
   const std::string context = fmt::format("{}: tensor '{}'", where, name.substr(0, kMaxName));
   if (name.size() > kMaxName) fail_input("{}: name of {} bytes", context, name.size());
-  if (name.find('\0') != std::string::npos) fail_input("{}: NUL in the name", context);
   if (!info.is_object()) fail_input("{}: its description is no object", context);
   const auto offsets = parse_numbers(info, "data_offsets", context);
   if (offsets.size() != 2) fail_input("{}: 'data_offsets' must be two numbers", context);
