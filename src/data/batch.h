@@ -12,14 +12,19 @@
 
 namespace octet::data {
 
-/// Decodes and preprocesses samples in parallel: F32 [n, 3, h, w]. Samples that cannot be decoded
-/// leave `samples`; why is appended to `problems`, a sentence each.
-Tensor decode_batch(const Preprocessor& preprocessor, std::vector<Sample>& samples,
-                    std::vector<std::string>& problems);
+/// Token ids I64 [n, max_length of the tokenizer], shorter texts filled up with its pad id. Adds
+/// the number of texts that were cut to `truncated`.
+Tensor encode_padded(const Tokenizer& tokenizer, std::span<const std::string> texts,
+                     int64_t& truncated);
 
-/// Token ids i64 [n, context], shorter texts filled up with the tokenizer's pad id. Texts that had
-/// to be cut are counted in `truncated`.
-Tensor tokenize_batch(const Tokenizer& tokenizer, std::span<const std::string> texts,
-                      int64_t context, int64_t& truncated);
+/// Images ready for a model.
+struct ImageBatch {
+  Tensor values;  ///< F32 [n, 3, height, width]: the images that could be read, in their order
+  std::vector<size_t> indices;        ///< which samples those are
+  std::vector<std::string> problems;  ///< why the others could not be read, a sentence each
+};
+
+/// Decodes and preprocesses in parallel.
+ImageBatch preprocess_batch(const Preprocessor& preprocessor, std::span<const Sample> samples);
 
 }  // namespace octet::data

@@ -36,16 +36,11 @@ void require(const std::shared_ptr<const runtime::Engine>& engine, std::string_v
   if (engine == nullptr) fail_input("the model has no {} tower, which this task needs", tower);
 }
 
-int64_t context_of(const runtime::Engine& text) {
-  const Graph& graph = text.graph();
-  return graph.value(graph.inputs().front()).dims.at(1).size();
-}
-
 void check_image_size(const Encoder& encoder) {
   const Graph& graph = encoder.image->graph();
   const Dims& dims = graph.value(graph.inputs().front()).dims;
-  const Dims wanted{dims.at(0), 3, encoder.preprocessor.crop_height,
-                    encoder.preprocessor.crop_width};
+  const Dims wanted{dims.at(0), 3, encoder.preprocessor.output_height(),
+                    encoder.preprocessor.output_width()};
   if (dims != wanted) {
     fail_input("preprocessing makes images of {}, but the model takes {}", to_string(wanted),
                to_string(dims));
@@ -64,11 +59,14 @@ void report_problems(const std::vector<std::string>& problems, bool strict) {
 Tensor image_input(const Encoder& encoder, std::vector<data::Sample>& samples, bool strict,
                    int64_t& unreadable) {
   const Graph& graph = encoder.image->graph();
-  std::vector<std::string> problems;
-  const Tensor pixels = data::decode_batch(encoder.preprocessor, samples, problems);
-  report_problems(problems, strict);
-  unreadable += static_cast<int64_t>(problems.size());
-  return convert(pixels, graph.value(graph.inputs().front()).dtype);
+  const data::ImageBatch batch = data::preprocess_batch(encoder.preprocessor, samples);
+  report_problems(batch.problems, strict);
+  unreadable += static_cast<int64_t>(batch.problems.size());
+  for (size_t i = 0; i < batch.indices.size(); ++i) {
+    if (batch.indices[i] != i) samples[i] = std::move(samples[batch.indices[i]]);
+  }
+  samples.resize(batch.indices.size());
+  return convert(batch.values, graph.value(graph.inputs().front()).dtype);
 }
 
 Tensor text_input(const Encoder& encoder, std::span<const std::string> texts, int64_t& truncated) {
@@ -76,7 +74,7 @@ Tensor text_input(const Encoder& encoder, std::span<const std::string> texts, in
     fail_input(
         "the model's folder has no tokenizer (tokenizer.json, or vocab.json and merges.txt)");
   }
-  return data::tokenize_batch(*encoder.tokenizer, texts, context_of(*encoder.text), truncated);
+  return data::encode_padded(*encoder.tokenizer, texts, truncated);
 }
 
 Tensor encode_texts(const Encoder& encoder, std::span<const std::string> texts,
