@@ -1,6 +1,7 @@
 #include <array>
 
 #include "ops/families.h"
+#include "ops/reshape.h"
 #include "ops/rules.h"
 
 namespace octet {
@@ -79,7 +80,8 @@ std::vector<ValueType> infer_patch_embedding(const InferenceContext& context) {
   const int64_t rows = leading + patch_rows(context);
   const int64_t patch = context.node.integer("patch", 0);
   const Dim& width = context.types[1].dims[1];
-  require_dims(context, 1, {fixed_extent(context, 0, 1) * patch * patch, width});
+  require_dims(context, 1,
+               {product_extent(context, {fixed_extent(context, 0, 1), patch, patch}), width});
   require_dims(context, 2, {rows, width});
   return {{context.types[0].dtype, {context.types[0].dims[0], rows, width}}};
 }

@@ -35,8 +35,8 @@ std::vector<ValueType> infer_reshape(const InferenceContext& context) {
 }
 
 std::vector<ValueType> infer_expand(const InferenceContext& context) {
-  return {
-      {context.types[0].dtype, broadcast(context, context.types[0].dims, target_extents(context, 0))}};
+  return {{context.types[0].dtype,
+           broadcast(context, context.types[0].dims, target_extents(context, 0))}};
 }
 
 std::vector<ValueType> infer_flatten(const InferenceContext& context) {

@@ -79,6 +79,7 @@ std::vector<ValueType> infer_conv(const InferenceContext& context) {
   require_inner(context, context.types[0].dims[1], context.types[1].dims[1]);
   const ConvWindow window = conv_window_of(context);
   const Dim& channels = context.types[1].dims[0];
+  if (fixed_extent(context, 1, 0) == 0) context.refuse("the weight has no output channels");
   if (context.has(2)) {
     require_same_dtype(context, 0, 2);
     require_dims(context, 2, {channels});

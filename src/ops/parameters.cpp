@@ -48,6 +48,10 @@ SliceAxis slice_axis(const InferenceContext& context, const Dim& extent, int64_t
                   extent.symbol()));
 }
 
+bool is_pad(int64_t value) {
+  return value >= 0 && value <= kWholeAxis;
+}
+
 void require_ones(const InferenceContext& context, std::string_view key) {
   for (const int64_t value : context.node.integers(key)) {
     if (value != 1) context.refuse(fmt::format("attribute {} must be all ones", key));
@@ -59,8 +63,8 @@ std::vector<int64_t> window_integers(const InferenceContext& context, std::strin
                                      size_t count, int64_t fallback) {
   std::vector<int64_t> values = context.node.integers(key);
   if (values.empty()) values.assign(count, fallback);
-  if (values.size() != count || std::ranges::min(values) < 0) {
-    context.refuse(fmt::format("attribute {} must hold {} numbers, none negative", key, count));
+  if (values.size() != count || !std::ranges::all_of(values, is_pad)) {
+    context.refuse(fmt::format("attribute {} must hold {} numbers from 0 to 2^31 - 1", key, count));
   }
   return values;
 }
@@ -135,8 +139,8 @@ std::vector<PadAxis> pads_of(const InferenceContext& context) {
   if (pads.size() != 2 * axes.size()) {
     context.refuse(fmt::format("{} pads do not fit {} axes", pads.size(), axes.size()));
   }
-  if (std::ranges::any_of(pads, [](int64_t pad) { return pad < 0; })) {
-    context.refuse("a negative pad is not supported; use Slice");
+  if (!std::ranges::all_of(pads, is_pad)) {
+    context.refuse("pads must be numbers from 0 to 2^31 - 1; negative ones are not supported");
   }
   std::vector<PadAxis> result(rank);
   for (size_t i = 0; i < axes.size(); ++i) {
@@ -153,6 +157,7 @@ ConvWindow conv_window_of(const InferenceContext& context) {
   }
   require_ones(context, "dilations");
   const std::array kernel{fixed_extent(context, 1, 2), fixed_extent(context, 1, 3)};
+  if (std::ranges::min(kernel) < 1) context.refuse("the kernel is empty");
   const auto named = node.integers("kernel_shape");
   if (!named.empty() && !std::ranges::equal(named, kernel)) {
     context.refuse("attribute kernel_shape is not that of the weight");

@@ -36,6 +36,7 @@ std::vector<ValueType> infer_arg_max(const InferenceContext& context) {
   }
   Dims dims = context.types[0].dims;
   const size_t axis = axis_index(context, context.node.integer("axis", 0), dims.size());
+  if (dims[axis] == Dim(int64_t{0})) context.refuse(fmt::format("axis {} is empty", axis));
   if (context.node.integer("keepdims", 1) != 0) {
     dims[axis] = 1;
   } else {

@@ -17,8 +17,8 @@ Product product_of(const Dims& dims) {
   for (const Dim& dim : dims) {
     if (dim.is_symbolic()) {
       product.symbols.push_back(dim.symbol());
-    } else {
-      product.number *= dim.size();
+    } else if (__builtin_mul_overflow(product.number, dim.size(), &product.number)) {
+      fail_input("the extents {} are of too many elements", to_string(dims));
     }
   }
   std::ranges::sort(product.symbols);

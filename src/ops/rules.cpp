@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace octet {
 namespace {
@@ -84,9 +85,16 @@ Dims broadcast(const InferenceContext& context, const Dims& a, const Dims& b) {
 
 int64_t fixed_extent(const InferenceContext& context, size_t index, size_t axis) {
   const Dim& dim = context.types.at(index).dims.at(axis);
-  if (!dim.is_symbolic()) return dim.size();
-  context.refuse(fmt::format("axis {} of input {} is the symbol '{}'; it must have a fixed extent",
-                             axis, index, dim.symbol()));
+  if (dim.is_symbolic()) {
+    context.refuse(
+        fmt::format("axis {} of input {} is the symbol '{}'; it must have a fixed extent", axis,
+                    index, dim.symbol()));
+  }
+  if (dim.size() > std::numeric_limits<int32_t>::max()) {
+    context.refuse(fmt::format("axis {} of input {} has {} elements; at most 2^31 - 1 are possible",
+                               axis, index, dim.size()));
+  }
+  return dim.size();
 }
 
 double count_of(const Dims& dims) {

@@ -33,7 +33,7 @@ void require_dims(const InferenceContext& context, size_t index, const Dims& dim
 size_t axis_index(const InferenceContext& context, int64_t axis, size_t rank);
 /// Extents after NumPy broadcasting. A symbol meets itself or 1.
 Dims broadcast(const InferenceContext& context, const Dims& a, const Dims& b);
-/// The number behind extent `axis` of input `index`; refuses a symbol.
+/// The number behind extent `axis` of input `index`, below 2^31; refuses a symbol and more.
 int64_t fixed_extent(const InferenceContext& context, size_t index, size_t axis);
 
 /// Product of extents; every symbol must be bound.

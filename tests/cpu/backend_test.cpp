@@ -6,8 +6,8 @@
 #include <array>
 #include <set>
 
-#include "base/error.h"
 #include "ops/ops.h"
+#include "tests/expect_error.h"
 
 namespace octet::cpu {
 namespace {
@@ -33,11 +33,11 @@ TEST(KernelTables, NamesAreUniqueAndOperatorsKnown) {
 }
 
 /// One node reading two inputs of a dtype.
-struct OneNode {
+struct BinaryNode {
   Graph graph;
   NodeId node{};
 
-  OneNode(const std::string& op, DType dtype) {
+  BinaryNode(const std::string& op, DType dtype) {
     const ValueId a = graph.add_input("a", dtype, {4, 4});
     const ValueId b = graph.add_input("b", dtype, {4, 4});
     node = graph.add_node({"node", "", op, {a, b}, {graph.add_value("y")}, {}});
@@ -46,13 +46,13 @@ struct OneNode {
 };
 
 TEST(CpuBackend, ChoosesTheFirstEntryThatTakesTheNode) {
-  const OneNode add("Add", DType::f32);
+  const BinaryNode add("Add", DType::f32);
   EXPECT_EQ(ReferenceBackend().choose(add.graph, add.node).kernel, "reference.Add");
   EXPECT_NE(CpuBackend().choose(add.graph, add.node).kernel, "reference.Add");
 }
 
 TEST(CpuBackend, SaysWhyEarlierEntriesRefused) {
-  const OneNode add("Add", DType::i64);
+  const BinaryNode add("Add", DType::i64);
   const auto choice = CpuBackend().choose(add.graph, add.node);
   EXPECT_EQ(choice.kernel, "reference.Add");
   ASSERT_FALSE(choice.refusals.empty());
@@ -65,14 +65,10 @@ TEST(CpuBackend, NamesItsTarget) {
 }
 
 TEST(CpuBackend, UnknownKernelOfAForeignPlan) {
-  const OneNode add("Add", DType::f32);
-  try {
+  const BinaryNode add("Add", DType::f32);
+  test::expect_error(ErrorCode::bad_input, {"cpu", "add.of_tomorrow"}, [&] {
     static_cast<void>(CpuBackend().load(add.graph, add.node, "add.of_tomorrow"));
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    EXPECT_NE(std::string(error.what()).find("add.of_tomorrow"), std::string::npos);
-  }
+  });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 
-#include "base/error.h"
 #include "ops/ops.h"
+#include "tests/expect_error.h"
 
 namespace octet {
 namespace {
@@ -26,12 +26,8 @@ TEST(Cost, CountsProductsAndBytesOnce) {
 
 TEST(Cost, NamesASymbolWithoutSize) {
   const Graph graph = product_graph();
-  try {
-    static_cast<void>(cost_of(graph, graph.order()[0], {}));
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("batch"), std::string::npos) << error.what();
-  }
+  test::expect_error(ErrorCode::usage, {"batch"},
+                     [&] { static_cast<void>(cost_of(graph, graph.order()[0], {})); });
 }
 
 TEST(Cost, ViewsAreFree) {

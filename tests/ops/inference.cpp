@@ -1,9 +1,6 @@
 #include "tests/ops/inference.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include "base/error.h"
+#include "tests/expect_error.h"
 
 namespace octet {
 namespace {
@@ -47,25 +44,11 @@ ValueType infer_one(const std::string& op, const std::vector<Given>& inputs,
   return {output.dtype, output.dims};
 }
 
-std::string refusal_of(const std::string& op, const std::vector<Given>& inputs,
-                       const Attributes& attributes, const std::string& domain) {
-  Graph graph = graph_of(op, inputs, attributes, domain);
-  try {
-    infer_types(graph);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::bad_input);
-    return error.what();
-  }
-  return {};
-}
-
 void expect_refused(const std::string& part, const std::string& op,
                     const std::vector<Given>& inputs, const Attributes& attributes,
                     const std::string& domain) {
-  const std::string message = refusal_of(op, inputs, attributes, domain);
-  EXPECT_THAT(message, ::testing::HasSubstr(part));
-  EXPECT_THAT(message, ::testing::HasSubstr("'node'"));
-  EXPECT_THAT(message, ::testing::HasSubstr(op));
+  Graph graph = graph_of(op, inputs, attributes, domain);
+  test::expect_error(ErrorCode::bad_input, {part, "'node'", op}, [&] { infer_types(graph); });
 }
 
 }  // namespace octet

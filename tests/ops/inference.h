@@ -27,10 +27,6 @@ Given integers(const std::vector<int64_t>& values);
 ValueType infer_one(const std::string& op, const std::vector<Given>& inputs,
                     const Attributes& attributes = {}, const std::string& domain = "");
 
-/// The message with which inference refuses the node; empty when it does not.
-std::string refusal_of(const std::string& op, const std::vector<Given>& inputs,
-                       const Attributes& attributes = {}, const std::string& domain = "");
-
 /// Inference refuses with a message that names node and operator and holds `part`.
 void expect_refused(const std::string& part, const std::string& op,
                     const std::vector<Given>& inputs, const Attributes& attributes = {},

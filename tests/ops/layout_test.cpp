@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tests/expect_error.h"
 #include "tests/ops/inference.h"
 
 namespace octet {
@@ -102,7 +103,7 @@ TEST(Layout, Pad) {
   EXPECT_EQ(infer_one("Pad", {kImage, integers({1, 1}), Given::absent(), integers({-1})}).dims,
             (Dims{"batch", 6, 10}));
   expect_refused("'batch'", "Pad", {kImage, integers({1, 0, 0, 0, 0, 0})});
-  expect_refused("negative pad", "Pad", {kImage, integers({0, -1, 0, 0, 0, 0})});
+  expect_refused("negative ones", "Pad", {kImage, integers({0, -1, 0, 0, 0, 0})});
   expect_refused("do not fit", "Pad", {kImage, integers({0, 0})});
   expect_refused("mode", "Pad", {kImage, integers({0, 0, 0, 0, 0, 0})},
                  {{"mode", std::string("edge")}});
@@ -151,6 +152,56 @@ TEST(Layout, TargetsThatFollowFromShape) {
   EXPECT_EQ(graph.value(expanded).dims, (Dims{"batch", 3, 4}));
 }
 
+/// Extents that only look followable: a matrix of them, or truth values.
+TEST(Layout, TargetsThatCannotBeFollowed) {
+  for (const bool through_matrix : {false, true}) {
+    Graph graph;
+    const ValueId x = graph.add_input("x", DType::f32, {2, 3});
+    const ValueId shape = graph.add_value("shape");
+    const ValueId middle = graph.add_value("middle");
+    const ValueId target = graph.add_value("target");
+    const ValueId y = graph.add_value("y");
+    graph.add_node({"shape", "", "Shape", {x}, {shape}, {}});
+    if (through_matrix) {
+      const ValueId matrix = graph.add_constant("matrix", *integers({1, 2}).constant);
+      const ValueId first = graph.add_constant("first", Tensor::scalar<int64_t>(0));
+      graph.add_node({"matrix", "", "Reshape", {shape, matrix}, {middle}, {}});
+      graph.add_node({"row", "", "Gather", {middle, first}, {target}, {}});
+    } else {
+      graph.add_node(
+          {"truth", "", "Cast", {shape}, {middle}, {{"to", onnx_code_of(DType::boolean)}}});
+      graph.add_node({"back", "", "Cast", {middle}, {target}, {{"to", onnx_code_of(DType::i64)}}});
+    }
+    graph.add_node({"node", "", "Reshape", {x, target}, {y}, {}});
+    test::expect_error(ErrorCode::bad_input, {"'node'", "computed from data"},
+                       [&] { infer_types(graph); });
+  }
+}
+
+/// Each Concat doubles its input: following them all would never end.
+TEST(Layout, EndlessTargetsAreRefused) {
+  Graph graph;
+  const ValueId x = graph.add_input("x", DType::f32, {2, 3});
+  ValueId target = graph.add_value("shape");
+  graph.add_node({"shape", "", "Shape", {x}, {target}, {}});
+  const ValueId first = graph.add_constant("first", *integers({0, 1}).constant);
+  for (int i = 0; i < 60; ++i) {
+    const ValueId twice = graph.add_value(fmt::format("twice_{}", i));
+    const ValueId half = graph.add_value(fmt::format("half_{}", i));
+    graph.add_node({fmt::format("concat_{}", i),
+                    "",
+                    "Concat",
+                    {target, target},
+                    {twice},
+                    {{"axis", int64_t{0}}}});
+    graph.add_node({fmt::format("gather_{}", i), "", "Gather", {twice, first}, {half}, {}});
+    target = half;
+  }
+  const ValueId y = graph.add_value("y");
+  graph.add_node({"node", "", "Reshape", {x, target}, {y}, {}});
+  test::expect_error(ErrorCode::bad_input, {"'node'"}, [&] { infer_types(graph); });
+}
+
 TEST(Layout, GatherAndGatherND) {
   const Attributes second{{"axis", int64_t{1}}};
   EXPECT_EQ(infer_one("Gather", {kImage, {DType::i64, {}}}, second).dims, (Dims{"batch", 8}));
@@ -178,6 +229,7 @@ TEST(Layout, Reductions) {
             (ValueType{DType::i64, {"batch", 1, 8}}));
   EXPECT_EQ(infer_one("ArgMax", {kImage}, {{"axis", int64_t{-1}}, {"keepdims", int64_t{0}}}).dims,
             (Dims{"batch", 6}));
+  expect_refused("axis 0 is empty", "ArgMax", {{DType::f32, {int64_t{0}, 2}}});
   expect_refused("select_last_index", "ArgMax", {kImage}, {{"select_last_index", int64_t{1}}});
 }
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "tests/expect_error.h"
 #include "tests/suites/naive.h"
 #include "tests/suites/problem.h"
 

@@ -154,7 +154,8 @@ class Arithmetic : public Kernel {
     if (is_float(args.outputs[0].dtype)) {
       map_pairs<float, float>(args, Function{});
     } else {
-      with_context(name_, [&] { map_pairs<int64_t, int64_t>(args, Function{}); });
+      with_context(fmt::format("node '{}'", name_),
+                   [&] { map_pairs<int64_t, int64_t>(args, Function{}); });
     }
   }
 

@@ -64,7 +64,7 @@ class GatherND : public Kernel {
     const auto extents = extents_of(data);
     const int64_t inner = product_of(extents.subspan(batch_ + depth));
     const int64_t matrix = product_of(extents.subspan(batch_, depth));
-    const int64_t tuples = indices.rows() / product_of(extents.first(batch_));
+    const int64_t tuples = indices.rows() / std::max<int64_t>(1, product_of(extents.first(batch_)));
     const size_t bytes = static_cast<size_t>(inner) * size_of(data.dtype);
     for_each_row(indices.rows(), inner, [&](int64_t row) {
       int64_t from = 0;
