@@ -55,6 +55,7 @@ struct Tokenizer::State {
   State(const Vocabulary& vocabulary, TokenizerOptions chosen);
 
   void encode_hf(std::u32string_view text, Ids& ids) const;
+  void encode_normalized(std::u32string_view text, Ids& ids) const;
   void encode_openai(std::u32string_view text, Ids& ids) const;
   void encode_words(std::u32string_view text, const WordPattern& by, Ids& ids) const;
   void encode_special(std::ptrdiff_t special, Ids& ids) const;
@@ -89,25 +90,29 @@ Tokenizer::State::State(const Vocabulary& vocabulary, TokenizerOptions chosen)
       raw_tokens.add(text, token.id, token.single_word);
     }
   }
+  std::vector<std::u32string> special_texts;  // looked up for hf too: all three must exist
+  for (const int64_t id : {begin, end, pad}) {
+    special_texts.push_back(decode_utf8(token_text(vocabulary.tokens, id)));
+  }
   if (options.pipeline == TokenizerPipeline::openai) {
-    pattern.ignore_case = true;
-    for (const int64_t id : {begin, end}) {
-      pattern.specials.push_back(decode_utf8(token_text(vocabulary.tokens, id)));
-    }
+    pattern = {.ignore_case = true, .specials = {special_texts[0], special_texts[1]}};
   } else {
     std::ranges::transform(vocabulary.split_specials, std::back_inserter(pattern.specials),
                            decode_utf8);
   }
 }
 
-/// The reference also makes one space of every white space here; between words that changes
-/// nothing.
 void Tokenizer::State::encode_hf(std::u32string_view text, Ids& ids) const {
   encode_between(raw_tokens, text, ids, [&](std::u32string_view part) {
-    const std::u32string normalized = lower_each(compose(part));
-    encode_between(normalized_tokens, normalized, ids,
-                   [&](std::u32string_view words) { encode_words(words, pattern, ids); });
+    encode_normalized(lower_each(compose(part)), ids);
   });
+}
+
+/// The reference also makes one space of every stretch of white space before this; between words
+/// that changes nothing.
+void Tokenizer::State::encode_normalized(std::u32string_view text, Ids& ids) const {
+  encode_between(normalized_tokens, text, ids,
+                 [&](std::u32string_view part) { encode_words(part, pattern, ids); });
 }
 
 void Tokenizer::State::encode_openai(std::u32string_view text, Ids& ids) const {
