@@ -92,7 +92,8 @@ class Attention final : public runtime::Kernel {
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> /*outputs*/) const override {
-    const bool packed = inputs.size() > kRanges && inputs[kRanges].present();
+    // While memory is planned, operands have extents but no data yet.
+    const bool packed = inputs.size() > kRanges && inputs[kRanges].rank != 0;
     const int64_t length = inputs[kQ].extent(inputs[kQ].rank - 2);
     const int64_t usual = packed ? std::min(length, kUsualLength) : length;
     return static_cast<size_t>(

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/threads.h"
+
 namespace octet::cpu {
 namespace {
 
@@ -42,9 +44,11 @@ void pack_panel(const Tensor& matrix, int64_t first_column, T* panel) {
 template <typename T>
 void pack_panels(const Tensor& matrix, const PackedMatrix& shape, std::byte* panels) {
   const int64_t elements = shape.slice_bytes(shape.depth) / static_cast<int64_t>(sizeof(T));
-  for (int64_t index = 0; index < shape.panel_count(); ++index) {
-    pack_panel(matrix, index * kPanelColumns, reinterpret_cast<T*>(panels) + index * elements);
-  }
+  parallel_for(shape.panel_count(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t index = begin; index < end; ++index) {
+      pack_panel(matrix, index * kPanelColumns, reinterpret_cast<T*>(panels) + index * elements);
+    }
+  });
 }
 
 size_t packed_bytes(const PackedMatrix& shape) {
@@ -90,6 +94,8 @@ PackedMatrix view_packed(const Tensor& packed) {
     fail_input("weights are not packed in version {} of the layout; build the plan again",
                kPackingVersion);
   }
+  check(reinterpret_cast<uintptr_t>(packed.bytes().data()) % 64 == 0,
+        "packed weights do not stand at a multiple of 64 bytes");
   const PackedMatrix matrix{static_cast<DType>(header.dtype), header.depth, header.columns,
                             packed.bytes().data() + sizeof(header)};
   const bool known = matrix.dtype == DType::f32 || matrix.dtype == DType::f16 ||

@@ -56,7 +56,9 @@ Product::Blocking Product::blocking(int64_t rows) const {
   const int64_t wanted = std::min(ceil_div(2 * threads, panels), ceil_div(rows, 32));
   const int64_t row_blocks = std::max<int64_t>({1, ceil_div(rows, kBlockRows), wanted});
   const int64_t units = row_blocks * panels;
-  const int64_t sums = ceil_div(rows, row_blocks) * kPanelColumns * int64_t{sizeof(float)};
+  // Not the rows of the largest block: fewer rows may make larger blocks, and a workspace for many
+  // rows must do for fewer.
+  const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
   return {row_blocks, units, std::min(threads, units),
           kGroupPanels * (sums + kSliceBytes * kPanelColumns)};
 }

@@ -180,6 +180,19 @@ TEST_P(Products, ThreadsAndNeighboursDoNotMatter) {
   }
 }
 
+TEST_P(Products, AWorkspaceForManyRowsDoesForFewer) {
+  const Tensor packed = pack_matrix(random_tensor(DType::f8e4m3, {64, 40}, 2));
+  for (const int threads : {1, 2, 16}) {
+    set_thread_count(threads);
+    const Product product(set(), DType::f8e4m3, view_packed(packed));
+    for (int64_t rows = 1; rows < 700; ++rows) {
+      ASSERT_LE(product.scratch_bytes(rows), product.scratch_bytes(rows + 1)) << rows;
+      ASSERT_LE(product.rows_bytes(rows), product.rows_bytes(rows + 1)) << rows;
+    }
+  }
+  set_thread_count(0);
+}
+
 TEST_P(Products, NaNStaysInItsRowAndColumn) {
   Tensor x = random_tensor(DType::f8e4m3, {20, 64}, 1);
   Tensor w = random_tensor(DType::f8e4m3, {64, 40}, 2);
