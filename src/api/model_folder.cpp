@@ -97,7 +97,7 @@ ModelFolder find_graphs(const fs::path& path) {
 }
 
 fs::path checkpoint_folder(const fs::path& path) {
-  const fs::path place = place_of(path, ModelKind::checkpoint);
+  fs::path place = place_of(path, ModelKind::checkpoint);
   if (place.empty()) {
     fail_input("'{}' holds no checkpoint (config.json with safetensors)", path.string());
   }

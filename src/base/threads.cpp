@@ -50,6 +50,7 @@ std::unique_ptr<Pool>& pool() {
   return instance;
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): one flag per thread
 thread_local bool inside_parallel = false;
 
 }  // namespace

@@ -22,10 +22,11 @@ inline constexpr ValueId kNoValue{0xFFFFFFFFU};
 /// One extent: a number, or a named symbol ("batch") that is bound when the graph runs.
 class Dim {
  public:
-  Dim(int64_t size) : size_(size) {}  // NOLINT(google-explicit-constructor)
-  Dim(std::string symbol)
-      : size_(-1), symbol_(std::move(symbol)) {}         // NOLINT(google-explicit-constructor)
-  Dim(const char* symbol) : Dim(std::string(symbol)) {}  // NOLINT(google-explicit-constructor)
+  // NOLINTBEGIN(google-explicit-constructor): extents are written as {"batch", 77, 512}
+  Dim(int64_t size) : size_(size) {}
+  Dim(std::string symbol) : size_(-1), symbol_(std::move(symbol)) {}
+  Dim(const char* symbol) : Dim(std::string(symbol)) {}
+  // NOLINTEND(google-explicit-constructor)
 
   [[nodiscard]] bool is_symbolic() const { return size_ < 0; }
   [[nodiscard]] int64_t size() const { return size_; }

@@ -45,6 +45,9 @@ class Session {
  public:
   explicit Session(std::shared_ptr<const Engine> engine);
   Session(Session&&) noexcept;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  Session& operator=(Session&&) = delete;
   ~Session();
 
   [[nodiscard]] const Engine& engine() const { return *engine_; }
