@@ -30,6 +30,15 @@ CLI::App* add_verb(CLI::App& app, Context& context, const std::string& name,
 }
 
 // One file each, verb_NAME.cpp; main.cpp lists them in the order that --help shows.
+void add_create(CLI::App& app, Context& context);
+void add_quantize(CLI::App& app, Context& context);
+void add_export(CLI::App& app, Context& context);
+void add_build(CLI::App& app, Context& context);
+void add_bench(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_eval(CLI::App& app, Context& context);
+void add_verify(CLI::App& app, Context& context);
+void add_inspect(CLI::App& app, Context& context);
 void add_knobs(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 
