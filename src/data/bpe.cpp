@@ -1,9 +1,9 @@
 #include "data/bpe.h"
 
 #include <algorithm>
-#include <compare>
 #include <limits>
 #include <queue>
+#include <tuple>
 
 #include "base/error.h"
 #include "data/utf8.h"
@@ -89,7 +89,9 @@ class Bpe::Merger {
   struct Candidate {
     int32_t rank;
     int32_t at;
-    friend auto operator<=>(const Candidate&, const Candidate&) = default;
+    friend bool operator>(const Candidate& a, const Candidate& b) {
+      return std::tie(a.rank, a.at) > std::tie(b.rank, b.at);
+    }
   };
 
   [[nodiscard]] const Rule* rule_at(int32_t at) const {

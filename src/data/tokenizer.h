@@ -36,6 +36,8 @@ class Tokenizer {
   /// merges.txt, plain or gzipped. Padding is the end token. Throws as `from_folder`.
   static Tokenizer from_bpe_file(const std::filesystem::path& path, TokenizerOptions options);
 
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();

@@ -20,9 +20,10 @@ TEST(Utf8, IllFormedStretchesBecomeOneReplacementEach) {
 }
 
 TEST(Utf8, EveryLengthSurvivesARoundTrip) {
-  const std::u32string text = U"\0\x7F\x80\u07FF\u0800\uFFFF\U00010000\U0010FFFF";
+  const std::u32string text = U"\x01\x7F\x80\u07FF\u0800\uFFFF\U00010000\U0010FFFF";
   std::string bytes;
   for (const char32_t c : text) append_utf8(c, bytes);
+  EXPECT_EQ(bytes.size(), 1 + 1 + 2 + 2 + 3 + 3 + 4 + 4);
   EXPECT_EQ(decode_utf8(bytes), text);
 }
 

@@ -200,6 +200,7 @@ TEST(Tokenizer, EncodesTheSameFromSeveralThreads) {
   std::vector<Ids> results(4);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(results.size());
     for (Ids& result : results) {
       threads.emplace_back([&] { result = tokenizer.encode("a photo of a cat"); });
     }
