@@ -30,7 +30,7 @@ Place parse_place(const std::vector<std::string_view>& entries) {
   Place place;
   for (const std::string_view bytes : entries) {
     const auto [key, value] = view_entry(bytes);
-    check_utf8(value, "a value of its external data");
+    check_name(value, "StringStringEntryProto of its external data");
     if (key == "location") {
       place.location = std::string(value);
     } else if (key == "offset") {

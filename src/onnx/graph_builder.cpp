@@ -20,13 +20,16 @@ struct DeclaredType {
   Dims dims;
 };
 
-/// Extents that a file leaves open get a symbol of their own.
+/// Extents that a file leaves open get a symbol of their own. The others must not overflow.
 Dims named_dims(const ValueInfoView& view) {
   Dims dims;
+  Shape known;
   for (size_t i = 0; i < view.dims->size(); ++i) {
     const auto& dim = (*view.dims)[i];
     dims.push_back(dim ? *dim : Dim(fmt::format("{}_dim_{}", view.name, i)));
+    if (!dims.back().is_symbolic()) known.push_back(dims.back().size());
   }
+  with_context(fmt::format("value '{}'", view.name), [&] { return element_count(known); });
   return dims;
 }
 

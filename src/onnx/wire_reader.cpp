@@ -41,15 +41,7 @@ std::string_view WireReader::bytes() {
 
 std::string_view WireReader::name() {
   const std::string_view text = bytes();
-  if (text.size() > limit::kNameBytes) {
-    fail_input("a {} holds a name of {} bytes, more than the {} a name may have", kind_,
-               text.size(), limit::kNameBytes);
-  }
-  check_utf8(text, "a name");
-  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
-  if (std::ranges::any_of(text, is_control)) {
-    fail_input("a {} holds a name with a control character", kind_);
-  }
+  check_name(text, kind_);
   return text;
 }
 
@@ -112,6 +104,18 @@ bool is_utf8(std::string_view text) {
 
 void check_utf8(std::string_view text, std::string_view what) {
   if (!is_utf8(text)) fail_input("{} is not valid UTF-8", what);
+}
+
+void check_name(std::string_view text, std::string_view where) {
+  if (text.size() > limit::kNameBytes) {
+    fail_input("a {} holds a name of {} bytes, more than the {} a name may have", where,
+               text.size(), limit::kNameBytes);
+  }
+  check_utf8(text, "a name");
+  const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+  if (std::ranges::any_of(text, is_control)) {
+    fail_input("a {} holds a name with a control character", where);
+  }
 }
 
 }  // namespace octet::onnx

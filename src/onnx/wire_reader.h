@@ -56,6 +56,9 @@ class WireReader {
 /// Throws `Error(bad_input)` unless `text` is valid UTF-8. `what` names it in the message.
 void check_utf8(std::string_view text, std::string_view what);
 
+/// Throws `Error(bad_input)` unless `text` is what a name may be (see WireReader::name).
+void check_name(std::string_view text, std::string_view where);
+
 /// Throws `Error(bad_input)` when there are `limit` of them already. `what` in the plural.
 inline void check_below(size_t count, size_t limit, std::string_view what) {
   if (count >= limit) fail_input("it holds more than {} {}", limit, what);
