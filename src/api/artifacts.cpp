@@ -8,6 +8,7 @@
 #include "onnx/export.h"
 #include "onnx/import.h"
 #include "passes/precision.h"
+#include "quant/quantize.h"
 
 namespace octet::api {
 namespace fs = std::filesystem;
@@ -33,6 +34,17 @@ std::vector<fs::path> export_model(const models::ClipModel& model, const fs::pat
   }
   copy_companions(model.checkpoint().folder, target);
   return files;
+}
+
+models::ClipModel with_static_scales(const models::ClipModel& model,
+                                     const std::vector<fs::path>& data,
+                                     const quant::CalibrationOptions& options,
+                                     const Progress& progress) {
+  auto calibration = quant::CalibrationData::open(model, data, options);
+  checkpoint::Checkpoint checkpoint = model.checkpoint();
+  checkpoint.quantization =
+      quant::make_static(model, calibration, backend("auto"), {.progress = progress});
+  return models::ClipModel(std::move(checkpoint));
 }
 
 runtime::Plan build_plan(const fs::path& onnx_file, const BuildOptions& options) {

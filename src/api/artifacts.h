@@ -8,6 +8,7 @@
 
 #include "api/open_model.h"
 #include "base/progress.h"
+#include "quant/calibration_data.h"
 #include "runtime/plan.h"
 
 namespace octet::api {
@@ -19,6 +20,13 @@ std::vector<std::filesystem::path> export_model(const models::ClipModel& model,
                                                 const std::filesystem::path& target,
                                                 const OpenOptions& options,
                                                 const Progress& progress);
+
+/// The model with static activation scales where its checkpoint has dynamic ones (per token), from
+/// calibration data; others come back as they are.
+models::ClipModel with_static_scales(const models::ClipModel& model,
+                                     const std::vector<std::filesystem::path>& data,
+                                     const quant::CalibrationOptions& options,
+                                     const Progress& progress);
 
 struct BuildOptions {
   runtime::SymbolRanges symbols;  ///< sizes of the file's dynamic dimensions

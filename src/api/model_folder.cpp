@@ -122,4 +122,12 @@ void copy_companions(const fs::path& from, const fs::path& to) {
   }
 }
 
+void copy_companions_but_config(const fs::path& from, const fs::path& to) {
+  for (const std::string_view name : kCompanions) {
+    if (name != "config.json" && fs::is_regular_file(from / name)) {
+      octet::copy_file(from / name, to / name);
+    }
+  }
+}
+
 }  // namespace octet::api

@@ -40,5 +40,7 @@ std::vector<models::Tower> towers_in(const std::filesystem::path& folder, ModelK
 
 /// Copies tokenizer, preprocessing and model configuration, so that the folder works on its own.
 void copy_companions(const std::filesystem::path& from, const std::filesystem::path& to);
+/// The same for a folder that has a config.json of its own.
+void copy_companions_but_config(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace octet::api

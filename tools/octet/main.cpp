@@ -21,8 +21,8 @@ namespace {
 /// Every verb, in the order that --help shows. A new one is a file verb_NAME.cpp, a declaration in
 /// verbs.h and a row here.
 constexpr std::array kVerbs{
-    add_create, add_quantize, add_export, add_build,   add_bench, add_run,
-    add_eval,   add_verify, add_inspect, add_knobs, add_version,
+    add_deploy, add_create, add_quantize, add_export,  add_build, add_bench,
+    add_run,    add_eval,   add_verify,   add_inspect, add_knobs, add_version,
 };
 
 struct GlobalFlags {

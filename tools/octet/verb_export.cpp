@@ -12,11 +12,17 @@ namespace {
 struct ExportFlags {
   std::string model;
   std::string output;
+  std::vector<std::string> calibration;
+  quant::CalibrationOptions calibration_options;
   std::shared_ptr<ModelOptions> options;
 };
 
 void export_checkpoint(const ExportFlags& flags, const Context& context) {
-  const models::ClipModel model(checkpoint::open_checkpoint(api::checkpoint_folder(flags.model)));
+  models::ClipModel model(checkpoint::open_checkpoint(api::checkpoint_folder(flags.model)));
+  if (!flags.calibration.empty()) {
+    model = api::with_static_scales(model, {flags.calibration.begin(), flags.calibration.end()},
+                                    flags.calibration_options, context.progress);
+  }
   const auto files =
       api::export_model(model, flags.output, flags.options->parsed(), context.progress);
   OrderedJson document = OrderedJson::array();
@@ -36,6 +42,12 @@ void add_export(CLI::App& app, Context& context) {
                             [flags, &context] { export_checkpoint(*flags, context); });
   verb->add_option("MODEL", flags->model, "folder of a checkpoint")->required();
   verb->add_option("-o,--output", flags->output, "folder to write")->required();
+  verb->add_option(
+      "--calib", flags->calibration,
+      "data that makes activation scales static where the checkpoint has dynamic ones");
+  verb->add_option("--calib-size", flags->calibration_options.size, "samples for each tower")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   flags->options = ModelOptions::add_to(*verb);
 }
 

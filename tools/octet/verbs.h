@@ -30,6 +30,7 @@ CLI::App* add_verb(CLI::App& app, Context& context, const std::string& name,
 }
 
 // One file each, verb_NAME.cpp; main.cpp lists them in the order that --help shows.
+void add_deploy(CLI::App& app, Context& context);
 void add_create(CLI::App& app, Context& context);
 void add_quantize(CLI::App& app, Context& context);
 void add_export(CLI::App& app, Context& context);
