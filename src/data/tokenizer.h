@@ -11,6 +11,7 @@ namespace octet::data {
 /// Which reference pipeline is reproduced.
 enum class TokenizerPipeline {
   /// Hugging Face fast: added tokens first, NFC, lower case of each character, split by case.
+  /// Combining marks newer than that library's NFC table may stand in another order there.
   hf,
   /// OpenAI: HTML unescaped twice, Python's lower case, split ignoring case. Without ftfy: text
   /// that
