@@ -1,41 +1,21 @@
 #include "base/files.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <utility>
 
 #include "tests/expect_error.h"
+#include "tests/file_size_limit.h"
 #include "tests/temporary_folder.h"
 
 namespace octet {
 namespace {
 
 using test::expect_error;
+using test::FileSizeLimit;
 using test::TemporaryFolder;
-
-/// No regular file may grow beyond `bytes` while this lives: what a full disk does, without one.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit{bytes, old_.rlim_max};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-  ~FileSizeLimit() {
-    ::setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, handler_);
-  }
-
- private:
-  rlimit old_{};
-  void (*handler_)(int);
-};
 
 /// Root may write everywhere; permissions count for others.
 class AsNobody {
