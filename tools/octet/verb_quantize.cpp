@@ -70,7 +70,8 @@ void quantize(const QuantizeFlags& flags, const Context& context) {
 void add_data_flags(CLI::App& verb, QuantizeFlags& flags) {
   verb.add_option("--calib", flags.data,
                   "calibration data: COCO captions, an image folder, a webdataset, or a text file "
-                  "with a caption a line; may be given more than once");
+                  "with a caption a line; may be given more than once")
+      ->allow_extra_args(false);
   verb.add_option("--calib-size", flags.calibration.size, "samples for each tower")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -97,7 +98,8 @@ void add_quantize(CLI::App& app, Context& context) {
           fmt::format("a file, or one of {}", fmt::join(quant::builtin_recipe_names(), ", ")))
       ->capture_default_str();
   verb->add_option("--disable", flags->disabled,
-                   "switch off quantizers that match this glob; may be given more than once");
+                   "switch off quantizers that match this glob; may be given more than once")
+      ->allow_extra_args(false);
   verb->add_option("--calibrator", flags->calibrator,
                    "max, percentile[:P], entropy or mse, instead of the recipe's");
   add_data_flags(*verb, *flags);
