@@ -169,6 +169,7 @@ void save_checkpoint(const fs::path& folder, const Json& config,
                      const SaveOptions& options) {
   StagedFolder staged(folder);
   staged.add_weights(tensors, source, options.shard_bytes);
+  for (const CompanionFile& file : options.companions) staged.add_text(file.name, file.text);
   staged.add_json(kConfigFile, config);
   staged.commit();
 }
@@ -190,8 +191,17 @@ void save_quantized(const fs::path& folder, const Json& config, const NamedTenso
   StagedFolder staged(folder);
   staged.add_weights(describe(all), source, options.shard_bytes);
   staged.add_json(kQuantConfigFile, quant_config_file(summary, ignored, options));
+  for (const CompanionFile& file : options.companions) staged.add_text(file.name, file.text);
   staged.add_json(kConfigFile, full_config);
   staged.commit();
+}
+
+std::vector<CompanionFile> read_companions(const fs::path& folder) {
+  std::vector<CompanionFile> files;
+  for (const char* name : kCompanionFiles) {
+    if (file_exists(folder / name)) files.push_back({name, read_text(folder / name)});
+  }
+  return files;
 }
 
 }  // namespace octet::checkpoint

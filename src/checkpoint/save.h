@@ -3,17 +3,26 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/safetensors.h"
 
 namespace octet::checkpoint {
 
+/// A small file that belongs to a checkpoint: a tokenizer's, a report.
+struct CompanionFile {
+  std::string name;
+  std::string text;
+};
+
 struct SaveOptions {
   /// Bytes of tensors in one file; more of them become shards with an index.
   uint64_t shard_bytes = 5'000'000'000;
   /// Version of this program, for the checkpoint's own record of who wrote it.
   std::string producer_version = "0";
+  /// Written beside the weights; they appear with them.
+  std::vector<CompanionFile> companions;
 };
 
 /// Writes config.json and the weights. `source` makes each tensor once, one at a time, in the order
@@ -36,5 +45,8 @@ void save_checkpoint(const std::filesystem::path& folder, const Json& config,
 void save_quantized(const std::filesystem::path& folder, const Json& config,
                     const NamedTensors& tensors, const StoredQuantizers& quantizers,
                     const SaveOptions& options = {});
+
+/// The tokenizer's and preprocessing's files of a model folder, those that are there.
+std::vector<CompanionFile> read_companions(const std::filesystem::path& folder);
 
 }  // namespace octet::checkpoint

@@ -59,7 +59,11 @@ void StagedFolder::add_weights(std::span<const TensorInfo> tensors, const Tensor
 }
 
 void StagedFolder::add_json(const std::string& name, const Json& document) {
-  files_.emplace_back(folder_ / name).write(document.dump(2) + "\n");
+  add_text(name, document.dump(2) + "\n");
+}
+
+void StagedFolder::add_text(const std::string& name, std::string_view text) {
+  files_.emplace_back(folder_ / name).write(text);
 }
 
 void StagedFolder::commit() {

@@ -21,6 +21,7 @@ class StagedFolder {
   void add_weights(std::span<const TensorInfo> tensors, const TensorSource& source,
                    uint64_t shard_bytes);
   void add_json(const std::string& name, const Json& document);
+  void add_text(const std::string& name, std::string_view text);
 
   /// Renames in the order of adding, then removes files of an earlier checkpoint that would be read
   /// instead of, or beside, these.

@@ -107,9 +107,10 @@ Graph build_image(const ClipModel& model, DType precision) {
   const ValueId pixels = graph.add_input(
       "image_input", precision, {"batch", config.channels, config.image_size, config.image_size});
   const std::vector<int64_t> patch{config.patch, config.patch};
-  const ValueId grid = build.node("Conv", embeddings + ".patch_embedding",
-                                  {pixels, build.parameter(std::string(kPatchWeight))},
-                                  {{"kernel_shape", patch}, {"strides", patch}});
+  const ValueId grid =
+      build.node("Conv", embeddings + ".patch_embedding",
+                 {pixels, build.convolution_weight(embeddings + ".patch_embedding")},
+                 {{"kernel_shape", patch}, {"strides", patch}});
   const ValueId flat =
       build.node("Reshape", embeddings + "/flatten",
                  {grid, build.integers("flatten_grid", {0, config.transformer.width, -1})});

@@ -31,6 +31,8 @@ class ClipModel {
   [[nodiscard]] const ClipConfig& config() const { return config_; }
   [[nodiscard]] const checkpoint::Checkpoint& checkpoint() const { return checkpoint_; }
   [[nodiscard]] bool has(Tower tower) const;
+  /// What stands in front of the canonical tensor names in this checkpoint; mostly nothing.
+  [[nodiscard]] const std::string& prefix() const { return prefix_; }
   /// exp of the stored log scale; 100 when the checkpoint has none.
   [[nodiscard]] float logit_scale() const;
 

@@ -37,22 +37,27 @@ ValueId TowerBuilder::number(const std::string& name, float value) {
 }
 
 ValueId TowerBuilder::weight(const std::string& module) {
+  return weight_constant(module, transpose_2d(model_.tensor(module + ".weight")), 1);
+}
+
+ValueId TowerBuilder::convolution_weight(const std::string& module) {
+  return weight_constant(module, model_.tensor(module + ".weight"), 0);
+}
+
+ValueId TowerBuilder::weight_constant(const std::string& module, const Tensor& weight,
+                                      int64_t channel_axis) {
   const std::string name = module + ".weight";
-  const Tensor& stored = model_.tensor(name);
-  if (!all_finite(stored)) fail_input("tensor '{}' holds NaN or infinity", name);
-  if (stored.dtype() != DType::f8e4m3) {
-    return graph_.add_constant(name, transpose_2d(convert(stored, precision_)));
-  }
+  if (!all_finite(weight)) fail_input("tensor '{}' holds NaN or infinity", name);
+  if (weight.dtype() != DType::f8e4m3) return constant(name, weight);
   const std::string quantizer = module + ".weight_quantizer";
   const auto& quantization = model_.checkpoint().quantization;
   check(quantization && quantization->quantizers.contains(quantizer), "no scale for '{}'", name);
   const Tensor& scale = quantization->quantizers.at(quantizer).scale;
   Attributes attributes;
-  if (scale.rank() == 1) attributes["axis"] = int64_t{1};
-  return node(
-      "DequantizeLinear", quantizer,
-      {graph_.add_constant(name, transpose_2d(stored)), constant(module + ".weight_scale", scale)},
-      std::move(attributes));
+  if (scale.rank() == 1) attributes["axis"] = channel_axis;
+  return node("DequantizeLinear", quantizer,
+              {graph_.add_constant(name, weight), constant(module + ".weight_scale", scale)},
+              std::move(attributes));
 }
 
 ValueId TowerBuilder::linear(const std::string& module, ValueId x, const std::string& output) {

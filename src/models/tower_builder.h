@@ -28,6 +28,8 @@ class TowerBuilder {
   /// One node with one output; the output value is named like the node.
   ValueId node(std::string_view op, const std::string& name, std::vector<ValueId> inputs,
                Attributes attributes = {});
+  /// [out, in, height, width] as stored.
+  ValueId convolution_weight(const std::string& module);
   /// A model tensor in the graph's precision.
   ValueId parameter(const std::string& name);
   ValueId constant(const std::string& name, const Tensor& tensor);
@@ -36,6 +38,8 @@ class TowerBuilder {
 
  private:
   ValueId weight(const std::string& module);
+  /// In the graph's precision; E4M3 codes stay, behind a DequantizeLinear.
+  ValueId weight_constant(const std::string& module, const Tensor& weight, int64_t channel_axis);
   ValueId attention(const std::string& module, const TransformerConfig& config, ValueId x,
                     ValueId mask);
   ValueId split_heads(const std::string& name, const TransformerConfig& config, ValueId x,
