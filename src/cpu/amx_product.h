@@ -7,7 +7,7 @@
 #include "cpu/packing.h"
 
 namespace octet::cpu {
-namespace {  // NOLINT(google-build-namespaces): included by translation units of other flags
+namespace {
 
 /// Product of a block on tile registers of 16 rows of 64 bytes. `Tiles` is the hardware's (or, in
 /// tests, an emulation's) set of eight registers:

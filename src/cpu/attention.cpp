@@ -11,6 +11,7 @@
 #include "cpu/head_panels.h"
 #include "cpu/refusals.h"
 #include "cpu/softmax.h"
+#include "ops/parameters.h"
 
 namespace octet::cpu {
 namespace {
@@ -18,7 +19,10 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-enum Input : size_t { kQ, kK, kV, kRanges };
+constexpr size_t kQ = 0;
+constexpr size_t kK = 1;
+constexpr size_t kV = 2;
+constexpr size_t kRanges = 3;
 
 /// Query rows of one block: their scores stay in the second-level cache.
 constexpr int64_t kBlockRows = 64;
@@ -70,8 +74,7 @@ class Attention final : public runtime::Kernel {
         causal_(node.integer("causal", 0) != 0),
         dim_(graph.value(node.inputs[kQ]).dims.back().size() / heads_),
         quantum_(node.number("softmax_scale", 0.0F)),
-        value_scale_(dim_),
-        no_bias_(dim_) {
+        value_scale_(dim_) {
     const DType dtype = graph.value(node.inputs[kQ]).dtype;
     const DType weights = quantum_ != 0.0F ? DType::f8e4m3 : DType::f32;
     score_kernels_ = &dot_kernels(matrix_set(), dtype, dtype);
@@ -84,7 +87,7 @@ class Attention final : public runtime::Kernel {
     }
     std::ranges::fill(value_scale_.values(), value_scale);
     epilogue_.scale = value_scale_.data();
-    epilogue_.bias = no_bias_.data();
+    epilogue_.f16_steps = rounds_steps(node);
     epilogue_.out_scale = node.number("y_scale", 1.0F);
     epilogue_.columns = dim_;
     epilogue_.stride = heads_ * dim_;
@@ -165,9 +168,13 @@ class Attention final : public runtime::Kernel {
 
   [[nodiscard]] HeadRows rows_of(const Operand& x, int64_t first, int64_t count,
                                  int64_t head) const {
-    const auto size = static_cast<int64_t>(size_of(x.dtype));
-    const int64_t stride = heads_ * dim_ * size;
-    return {x.dtype, x.data + first * stride + head * dim_ * size, stride, count, dim_};
+    const int64_t stride = heads_ * dim_ * static_cast<int64_t>(size_of(x.dtype));
+    return {x.dtype, x.data + offset_of(x, first, head), stride, count, dim_};
+  }
+
+  /// Bytes before a row of a head.
+  [[nodiscard]] int64_t offset_of(const Operand& x, int64_t row, int64_t head) const {
+    return (row * heads_ + head) * dim_ * static_cast<int64_t>(size_of(x.dtype));
   }
 
   /// One share of the query rows of one head of one sample.
@@ -194,7 +201,7 @@ class Attention final : public runtime::Kernel {
       Epilogue epilogue = epilogue_;
       const Operand& y = run.args.outputs[0];
       epilogue.out_dtype = y.dtype;
-      epilogue.out = const_cast<std::byte*>(rows_of(y, first + row, rows, head).data);
+      epilogue.out = y.data + offset_of(y, first + row, head);
       blend(rows, causal_ ? row + rows : count, seen, at, scratch, epilogue);
     }
   }
@@ -222,6 +229,7 @@ class Attention final : public runtime::Kernel {
     block.more_keys = causal_ ? 1 : 0;
     block.factor = factor_;
     block.quantum = quantum_;
+    block.f16_steps = epilogue_.f16_steps;
     block.out = scratch + at.weights;
     block.out_stride = at.weight_stride;
     block.width = round_up(last_keys, value_kernels_->depth_multiple);
@@ -258,7 +266,6 @@ class Attention final : public runtime::Kernel {
   const DotKernels* score_kernels_ = nullptr;
   const DotKernels* value_kernels_ = nullptr;
   ColumnVector value_scale_;
-  ColumnVector no_bias_;
   Epilogue epilogue_;
 };
 

@@ -93,8 +93,8 @@ HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_f16_portable(D d, V value) {
 /// IEEE half bits in the low 16 bits of each lane (other bits zero) to float.
 template <class D, class VU>
 HWY_INLINE hn::Vec<D> decode_f16(D d, VU halves) {
-  const hn::RebindToUnsigned<D> du;
 #if OCTET_CPU_PORTABLE_F16
+  const hn::RebindToUnsigned<D> du;
   const hn::RebindToSigned<D> di;
   const auto sign = hn::ShiftLeft<16>(hn::And(halves, hn::Set(du, 0x8000U)));
   const auto magnitude = hn::And(halves, hn::Set(du, 0x7FFFU));
@@ -109,6 +109,16 @@ HWY_INLINE hn::Vec<D> decode_f16(D d, VU halves) {
 #else
   const auto narrow = hn::TruncateTo(hn::Rebind<uint16_t, D>(), halves);
   return hn::PromoteTo(d, hn::BitCast(hn::Rebind<hwy::float16_t, D>(), narrow));
+#endif
+}
+
+/// The float nearest to `value` that FP16 holds: what a step of an FP16 graph leaves.
+template <class D, class V>
+HWY_INLINE V round_to_f16(D d, V value) {
+#if OCTET_CPU_PORTABLE_F16
+  return decode_f16(d, hn::BitCast(hn::RebindToUnsigned<D>(), encode_f16_portable(d, value)));
+#else
+  return hn::PromoteTo(d, hn::DemoteTo(hn::Rebind<hwy::float16_t, D>(), value));
 #endif
 }
 
@@ -146,10 +156,10 @@ HWY_INLINE void store_from_f32(D d, V value, float* target) {
 }
 
 template <class D, class V>
-HWY_INLINE void store_from_f32(D d, V value, hwy::float16_t* target) {
+HWY_INLINE void store_from_f32(D /*d*/, V value, hwy::float16_t* target) {
 #if OCTET_CPU_PORTABLE_F16
   const hn::Rebind<uint16_t, D> du16;
-  const auto half = hn::DemoteTo(du16, encode_f16_portable(d, value));
+  const auto half = hn::DemoteTo(du16, encode_f16_portable(D(), value));
   hn::StoreU(half, du16, reinterpret_cast<uint16_t*>(target));
 #else
   const hn::Rebind<hwy::float16_t, D> df16;

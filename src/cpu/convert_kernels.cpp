@@ -18,9 +18,9 @@ using runtime::Operand;
 void convert_all(const Operand& x, const Operand& y, float multiplier, float divisor) {
   const auto from = static_cast<int64_t>(size_of(x.dtype));
   const auto to = static_cast<int64_t>(size_of(y.dtype));
+  const Conversion conversion{x.dtype, y.dtype, multiplier, divisor};
   const auto piece = [&](int64_t begin, int64_t end) {
-    convert_elements(x.dtype, x.data + begin * from, end - begin, y.dtype, y.data + begin * to,
-                     multiplier, divisor);
+    convert_elements(conversion, x.data + begin * from, end - begin, y.data + begin * to);
   };
   parallel_for(x.count(), 1 << 14, std::ref(piece));
 }

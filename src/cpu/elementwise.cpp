@@ -54,14 +54,13 @@ void add(DType dtype, const std::byte* a, const std::byte* b, int64_t count, std
 }
 
 template <typename From, typename To>
-void convert_typed(const std::byte* x, int64_t count, std::byte* y, float multiplier,
-                   float divisor) {
+void convert_typed(const Conversion& conversion, const std::byte* x, int64_t count, std::byte* y) {
   const Floats d;
-  const auto times = hn::Set(d, multiplier);
-  const auto over = hn::Set(d, divisor);
+  const auto times = hn::Set(d, conversion.multiplier);
+  const auto over = hn::Set(d, conversion.divisor);
   const auto* from = reinterpret_cast<const From*>(x);
   auto* to = reinterpret_cast<To*>(y);
-  if (divisor != 1.0F) {
+  if (conversion.divisor != 1.0F) {
     return map_elements(from, count, to,
                         [=](auto v) HWY_ATTR { return hn::Div(hn::Mul(v, times), over); });
   }
@@ -69,27 +68,25 @@ void convert_typed(const std::byte* x, int64_t count, std::byte* y, float multip
 }
 
 template <typename From>
-void convert_from(const std::byte* x, int64_t count, DType to, std::byte* y, float multiplier,
-                  float divisor) {
-  switch (to) {
+void convert_from(const Conversion& conversion, const std::byte* x, int64_t count, std::byte* y) {
+  switch (conversion.to) {
     case DType::f16:
-      return convert_typed<From, hwy::float16_t>(x, count, y, multiplier, divisor);
+      return convert_typed<From, hwy::float16_t>(conversion, x, count, y);
     case DType::f8e4m3:
-      return convert_typed<From, uint8_t>(x, count, y, multiplier, divisor);
+      return convert_typed<From, uint8_t>(conversion, x, count, y);
     default:
-      return convert_typed<From, float>(x, count, y, multiplier, divisor);
+      return convert_typed<From, float>(conversion, x, count, y);
   }
 }
 
-void convert_any(DType from, const std::byte* x, int64_t count, DType to, std::byte* y,
-                 float multiplier, float divisor) {
-  switch (from) {
+void convert_any(const Conversion& conversion, const std::byte* x, int64_t count, std::byte* y) {
+  switch (conversion.from) {
     case DType::f16:
-      return convert_from<hwy::float16_t>(x, count, to, y, multiplier, divisor);
+      return convert_from<hwy::float16_t>(conversion, x, count, y);
     case DType::f8e4m3:
-      return convert_from<uint8_t>(x, count, to, y, multiplier, divisor);
+      return convert_from<uint8_t>(conversion, x, count, y);
     default:
-      return convert_from<float>(x, count, to, y, multiplier, divisor);
+      return convert_from<float>(conversion, x, count, y);
   }
 }
 
@@ -149,9 +146,9 @@ void add_elements(DType dtype, const std::byte* a, const std::byte* b, int64_t c
   HWY_DYNAMIC_DISPATCH(add)(dtype, a, b, count, y);
 }
 
-void convert_elements(DType from, const std::byte* x, int64_t count, DType to, std::byte* y,
-                      float multiplier, float divisor) {
-  HWY_DYNAMIC_DISPATCH(convert_any)(from, x, count, to, y, multiplier, divisor);
+void convert_elements(const Conversion& conversion, const std::byte* x, int64_t count,
+                      std::byte* y) {
+  HWY_DYNAMIC_DISPATCH(convert_any)(conversion, x, count, y);
 }
 
 void fake_quantize_row(DType dtype, const std::byte* x, int64_t count, std::byte* y) {

@@ -18,9 +18,15 @@ void activate_elements(Activation activation, DType dtype, const std::byte* x, i
 /// y = a + b, all f32 or all f16.
 void add_elements(DType dtype, const std::byte* a, const std::byte* b, int64_t count, std::byte* y);
 
-/// Converts between f32, f16 and f8e4m3: y = store(x * multiplier / divisor).
-void convert_elements(DType from, const std::byte* x, int64_t count, DType to, std::byte* y,
-                      float multiplier = 1.0F, float divisor = 1.0F);
+/// Between f32, f16 and f8e4m3: y = store(x * multiplier / divisor).
+struct Conversion {
+  DType from;
+  DType to;
+  float multiplier = 1.0F;
+  float divisor = 1.0F;
+};
+void convert_elements(const Conversion& conversion, const std::byte* x, int64_t count,
+                      std::byte* y);
 
 /// Quantizes a row to E4M3 with the scale of its own largest magnitude, and back. f32 or f16.
 void fake_quantize_row(DType dtype, const std::byte* x, int64_t count, std::byte* y);

@@ -13,7 +13,10 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-enum Input : size_t { kIds, kTable, kPosition, kRanges };
+constexpr size_t kIds = 0;
+constexpr size_t kTable = 1;
+constexpr size_t kPosition = 2;
+constexpr size_t kRanges = 3;
 
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kTable, {DType::f32, DType::f16})) return reason;

@@ -6,6 +6,7 @@
 #include "cpu/fast_kernels.h"
 #include "cpu/normalize.h"
 #include "cpu/refusals.h"
+#include "ops/parameters.h"
 
 namespace octet::cpu {
 namespace {
@@ -13,7 +14,9 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-enum Input : size_t { kX, kGamma, kBeta };
+constexpr size_t kX = 0;
+constexpr size_t kGamma = 1;
+constexpr size_t kBeta = 2;
 
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kX, {DType::f32, DType::f16})) return reason;
@@ -40,6 +43,7 @@ class LayerNorm final : public runtime::Kernel {
     norm_.gamma = gamma_.data();
     norm_.beta = beta_.data();
     norm_.out_scale = node.number("y_scale", 1.0F);
+    norm_.f16_steps = rounds_steps(node);
   }
 
   void run(const KernelArgs& args) const override {

@@ -3,6 +3,7 @@
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
 #include "cpu/refusals.h"
+#include "ops/parameters.h"
 
 namespace octet::cpu {
 namespace {
@@ -10,7 +11,11 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-enum Input : size_t { kX, kWeight, kWeightScale, kBias, kResidual };
+constexpr size_t kX = 0;
+constexpr size_t kWeight = 1;
+constexpr size_t kWeightScale = 2;
+constexpr size_t kBias = 3;
+constexpr size_t kResidual = 4;
 
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kX, {DType::f32, DType::f16, DType::f8e4m3})) {
@@ -40,13 +45,12 @@ class LinearPacked final : public runtime::Kernel {
         scale_(column_vector(constant_input(graph, node, kWeightScale), product_.weights().columns,
                              1.0F)),
         bias_(column_vector(constant_input(graph, node, kBias), product_.weights().columns, 0.0F)) {
-    // act(alpha (s sum + b)) = act((alpha s) sum + alpha b)
-    const float alpha = node.number("alpha", 1.0F);
     const float x_scale = node.number("x_scale", 1.0F);
-    for (float& scale : scale_.values()) scale = alpha * (x_scale * scale);
-    for (float& bias : bias_.values()) bias *= alpha;
+    for (float& scale : scale_.values()) scale *= x_scale;
     epilogue_.scale = scale_.data();
-    epilogue_.bias = bias_.data();
+    epilogue_.bias = constant_input(graph, node, kBias) == nullptr ? nullptr : bias_.data();
+    epilogue_.alpha = node.number("alpha", 1.0F);
+    epilogue_.f16_steps = rounds_steps(node);
     epilogue_.activation = activation_from_name(node.text("activation", "none"));
     epilogue_.out_scale = node.number("y_scale", 1.0F);
     epilogue_.columns = product_.weights().columns;

@@ -49,7 +49,10 @@ const MatrixSet& choose_set() {
   return *std::ranges::find_if(kSets, [](const MatrixSet& set) { return set.available(); });
 }
 
-std::atomic<const MatrixSet*> forced_set = nullptr;
+std::atomic<const MatrixSet*>& forced_set() {
+  static std::atomic<const MatrixSet*> set = nullptr;
+  return set;
+}
 
 }  // namespace
 
@@ -58,13 +61,13 @@ std::span<const MatrixSet> matrix_sets() {
 }
 
 const MatrixSet& matrix_set() {
-  if (const MatrixSet* forced = forced_set.load()) return *forced;
+  if (const MatrixSet* forced = forced_set().load()) return *forced;
   static const MatrixSet& chosen = choose_set();
   return chosen;
 }
 
 void force_matrix_set(std::string_view name) {
-  forced_set = name.empty() ? nullptr : &find_set(name);
+  forced_set() = name.empty() ? nullptr : &find_set(name);
 }
 
 const DotKernels& dot_kernels(const MatrixSet& set, DType x, DType w) {

@@ -14,7 +14,9 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-enum Input : size_t { kImage, kWeight, kPosition };
+constexpr size_t kImage = 0;
+constexpr size_t kWeight = 1;
+constexpr size_t kPosition = 2;
 
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kImage, {DType::f32, DType::f16})) return reason;
@@ -67,14 +69,14 @@ class PatchEmbedding final : public runtime::Kernel {
     const auto y_row = width * static_cast<int64_t>(size_of(y.dtype));
     const int64_t patches = patches_of(image);
     std::byte* out = y.data + sample * y.extent(1) * y_row;
-    convert_elements(position.dtype, position.data, leading_ * width, y.dtype, out);
+    convert_elements({position.dtype, y.dtype}, position.data, leading_ * width, out);
 
     const size_t rows_bytes = product_.rows_bytes(patches);
     const PreparedRows rows = product_.rows_in(args.workspace.first(rows_bytes), patches);
     gather_patches(image, sample, rows);
     Epilogue epilogue;
     epilogue.scale = scale_.data();
-    epilogue.bias = bias_.data();
+    epilogue.f16_steps = f16_steps_;
     epilogue.residual =
         position.data + leading_ * width * static_cast<int64_t>(size_of(position.dtype));
     epilogue.residual_dtype = position.dtype;

@@ -114,12 +114,11 @@ TEST_P(Products, EveryPairOfTypes) {
 }
 
 TEST_P(Products, AwkwardSizes) {
-  for (const DType dtype : {DType::f32, DType::f8e4m3}) {
-    for (const int64_t rows : {1, 7, 15, 16, 17, 33, 65}) {
-      for (const int64_t columns : {1, 33, 80}) {
-        for (const int64_t depth : {1, 31, 32, 33, 88, 104}) {
-          expect_right({dtype, dtype, rows, columns, depth});
-        }
+  for (const int64_t rows : {1, 7, 15, 16, 17, 33, 65}) {
+    for (const int64_t columns : {1, 33, 80}) {
+      for (const int64_t depth : {1, 31, 32, 33, 88, 104}) {
+        expect_right({DType::f32, DType::f32, rows, columns, depth});
+        expect_right({DType::f8e4m3, DType::f8e4m3, rows, columns, depth});
       }
     }
   }

@@ -40,8 +40,8 @@ std::vector<float> f32_patterns() {
 template <typename To, typename From>
 std::vector<To> convert_all(DType from, const std::vector<From>& x, DType to) {
   std::vector<To> y(x.size());
-  convert_elements(from, reinterpret_cast<const std::byte*>(x.data()),
-                   static_cast<int64_t>(x.size()), to, reinterpret_cast<std::byte*>(y.data()));
+  convert_elements({from, to}, reinterpret_cast<const std::byte*>(x.data()),
+                   static_cast<int64_t>(x.size()), reinterpret_cast<std::byte*>(y.data()));
   return y;
 }
 
@@ -105,8 +105,8 @@ TEST_P(VectorCodecs, ShortRunsTouchNothingBehind) {
   for (int64_t count = 0; count < 40; ++count) {
     std::vector<uint8_t> y(64, 0xA5);
     const std::vector<float> x(64, 1.0F);
-    convert_elements(DType::f32, reinterpret_cast<const std::byte*>(x.data()), count, DType::f8e4m3,
-                     reinterpret_cast<std::byte*>(y.data()));
+    convert_elements({DType::f32, DType::f8e4m3}, reinterpret_cast<const std::byte*>(x.data()),
+                     count, reinterpret_cast<std::byte*>(y.data()));
     for (int64_t i = 0; i < 64; ++i) {
       ASSERT_EQ(y[static_cast<size_t>(i)], i < count ? 0x38 : 0xA5) << count;
     }
@@ -116,8 +116,9 @@ TEST_P(VectorCodecs, ShortRunsTouchNothingBehind) {
 TEST_P(VectorCodecs, ScalesAreApplied) {
   const std::vector<float> x = {1.0F, -3.0F, 1000.0F};
   std::vector<uint8_t> y(3);
-  convert_elements(DType::f32, reinterpret_cast<const std::byte*>(x.data()), 3, DType::f8e4m3,
-                   reinterpret_cast<std::byte*>(y.data()), 1.0F, 0.3F);
+  convert_elements({DType::f32, DType::f8e4m3, 1.0F, 0.3F},
+                   reinterpret_cast<const std::byte*>(x.data()), 3,
+                   reinterpret_cast<std::byte*>(y.data()));
   for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], quantize_e4m3(x[i], 0.3F));
 }
 
