@@ -20,6 +20,18 @@ namespace HWY_NAMESPACE {
 namespace {
 
 template <class D, class V>
+HWY_INLINE V step(D d, const Epilogue& e, V y) {
+  return e.f16_steps ? round_to_f16(d, y) : y;
+}
+
+/// x * sigmoid(1.702 x) as three operators of an FP16 graph, whose factor is an FP16 number too.
+template <class D, class V>
+HWY_INLINE V quick_gelu_in_f16(D d, V x) {
+  const auto inner = round_to_f16(d, hn::Mul(x, hn::Set(d, 1.7021484375F)));
+  return hn::Mul(x, round_to_f16(d, sigmoid(d, inner)));
+}
+
+template <class D, class V>
 HWY_INLINE V activate(D d, Activation activation, V x) {
   switch (activation) {
     case Activation::quick_gelu:
@@ -36,6 +48,18 @@ HWY_INLINE V activate(D d, Activation activation, V x) {
   return x;
 }
 
+/// act(alpha * (scale * sum + bias)) of one vector of columns.
+template <class D>
+HWY_INLINE hn::Vec<D> finish_sums(D d, const Epilogue& e, const float* scale, const float* bias,
+                                  const float* sums) {
+  auto y = step(d, e, hn::Mul(hn::Load(d, sums), hn::Load(d, scale)));
+  if (bias != nullptr) y = step(d, e, hn::Add(y, hn::Load(d, bias)));
+  if (e.alpha != 1.0F) y = step(d, e, hn::Mul(y, hn::Set(d, e.alpha)));
+  if (e.activation == Activation::none) return y;
+  const bool in_steps = e.f16_steps && e.activation == Activation::quick_gelu;
+  return step(d, e, in_steps ? quick_gelu_in_f16(d, y) : activate(d, e.activation, y));
+}
+
 /// One row of a panel: 32 columns, `residual` and `out` at its first column (residual may be null).
 template <typename Residual, typename Out>
 HWY_INLINE void finish_row(const Epilogue& e, const float* scale, const float* bias,
@@ -43,10 +67,9 @@ HWY_INLINE void finish_row(const Epilogue& e, const float* scale, const float* b
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t column = 0; column < kPanelColumns; column += lanes) {
-    auto y = hn::MulAdd(hn::Load(d, sums + column), hn::Load(d, scale + column),
-                        hn::Load(d, bias + column));
-    y = activate(d, e.activation, y);
-    if (residual != nullptr) y = hn::Add(y, load_as_f32(d, residual + column));
+    const float* shift = bias == nullptr ? nullptr : bias + column;
+    auto y = finish_sums(d, e, scale + column, shift, sums + column);
+    if (residual != nullptr) y = step(d, e, hn::Add(y, load_as_f32(d, residual + column)));
     if constexpr (sizeof(Out) == 1) y = hn::Div(y, hn::Set(d, e.out_scale));
     store_from_f32(d, y, out + column);
   }
@@ -69,8 +92,8 @@ void finish(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_c
       from = residual_row;
     }
     Out* to = whole ? out + offset : out_row;
-    finish_row(e, e.scale + first_column, e.bias + first_column, sums + row * kPanelColumns, from,
-               to);
+    const float* bias = e.bias == nullptr ? nullptr : e.bias + first_column;
+    finish_row(e, e.scale + first_column, bias, sums + row * kPanelColumns, from, to);
     if (!whole) std::memcpy(out + offset, out_row, width * sizeof(Out));
   }
 }

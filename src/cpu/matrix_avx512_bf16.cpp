@@ -27,6 +27,7 @@ void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int
                    float* sums, bool accumulate) {
   __m512 left[Rows];
   __m512 right[Rows];
+#pragma GCC unroll 14
   for (int row = 0; row < Rows; ++row) {
     left[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns) : _mm512_setzero_ps();
     right[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns + 16) : _mm512_setzero_ps();
@@ -41,6 +42,7 @@ void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int
       right[row] = _mm512_dpbf16_ps(right[row], factor, b_right);
     }
   }
+#pragma GCC unroll 14
   for (int row = 0; row < Rows; ++row) {
     _mm512_store_ps(sums + row * kPanelColumns, left[row]);
     _mm512_store_ps(sums + row * kPanelColumns + 16, right[row]);

@@ -56,7 +56,8 @@ void normalize_row(const Normalization& norm, const From* x, To* y) {
   const auto scale = hn::Set(d, norm.out_scale);
   const auto finish = [&](auto v, int64_t i) HWY_ATTR {
     const auto unit = hn::Mul(hn::Sub(v, center), factor);
-    const auto result = hn::MulAdd(unit, hn::Load(d, norm.gamma + i), hn::Load(d, norm.beta + i));
+    auto result = hn::MulAdd(unit, hn::Load(d, norm.gamma + i), hn::Load(d, norm.beta + i));
+    if (norm.f16_steps) result = round_to_f16(d, result);
     if constexpr (sizeof(To) == 1) return hn::Div(result, scale);
     return result;
   };

@@ -16,6 +16,7 @@ struct Normalization {
   DType in_dtype = DType::f32;   ///< f32 or f16
   DType out_dtype = DType::f32;  ///< f32, f16 or f8e4m3
   float out_scale = 1.0F;        ///< of E4M3 output: code of y / out_scale
+  bool f16_steps = false;        ///< y is rounded to FP16 before it is quantized
 };
 
 /// Normalises `count` dense rows on one thread.

@@ -7,6 +7,7 @@
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
 #include "cpu/refusals.h"
+#include "ops/parameters.h"
 
 namespace octet::cpu {
 namespace {
@@ -40,9 +41,9 @@ class PatchEmbedding final : public runtime::Kernel {
       : packed_(*constant_input(graph, node, kWeight)),
         product_(matrix_set(), graph.value(node.inputs[kImage]).dtype, view_packed(packed_)),
         scale_(column_vector(nullptr, product_.weights().columns, 1.0F)),
-        bias_(column_vector(nullptr, product_.weights().columns, 0.0F)),
         patch_(node.integer("patch", 1)),
-        leading_(node.integer("leading", 0)) {}
+        leading_(node.integer("leading", 0)),
+        f16_steps_(rounds_steps(node)) {}
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> /*outputs*/) const override {
@@ -116,9 +117,9 @@ class PatchEmbedding final : public runtime::Kernel {
   Tensor packed_;
   Product product_;
   ColumnVector scale_;
-  ColumnVector bias_;
   int64_t patch_;
   int64_t leading_;
+  bool f16_steps_;
 };
 
 }  // namespace

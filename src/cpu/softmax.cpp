@@ -23,15 +23,21 @@ HWY_INLINE float* score_at(const SoftmaxBlock& block, int64_t row, int64_t key) 
          key % kPanelColumns;
 }
 
+/// Scores as the graph has them: multiplied by the factor, rounded where the graph is in FP16.
+template <class D>
+HWY_INLINE hn::Vec<D> scaled_scores(D d, const SoftmaxBlock& block, const float* scores) {
+  const auto scaled = hn::Mul(hn::Load(d, scores), hn::Set(d, block.factor));
+  return block.f16_steps ? round_to_f16(d, scaled) : scaled;
+}
+
 /// The row's largest scaled score. Lanes beyond `keys` do not count.
 HWY_INLINE float largest_score(const SoftmaxBlock& block, int64_t row, int64_t keys) {
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto factor = hn::Set(d, block.factor);
   const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
   auto largest = lowest;
   for (int64_t key = 0; key < keys; key += lanes) {
-    auto score = hn::Mul(hn::Load(d, score_at(block, row, key)), factor);
+    auto score = scaled_scores(d, block, score_at(block, row, key));
     if (key + lanes > keys) {
       score = hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(keys - key)), score, lowest);
     }
@@ -44,12 +50,11 @@ HWY_INLINE float largest_score(const SoftmaxBlock& block, int64_t row, int64_t k
 HWY_INLINE float exponentials(const SoftmaxBlock& block, int64_t row, int64_t keys, float largest) {
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto factor = hn::Set(d, block.factor);
   const auto shift = hn::Set(d, largest);
   auto sum = hn::Zero(d);
   for (int64_t key = 0; key < keys; key += lanes) {
     float* score = score_at(block, row, key);
-    auto e = exp_of(d, hn::Sub(hn::Mul(hn::Load(d, score), factor), shift));
+    auto e = exp_of(d, hn::Sub(scaled_scores(d, block, score), shift));
     if (key + lanes > keys) {
       e = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(keys - key)), e);
     }
@@ -82,6 +87,7 @@ HWY_INLINE void probabilities(const SoftmaxBlock& block, int64_t row, int64_t ke
   int64_t key = 0;
   for (; key < keys; key += lanes) {
     auto p = hn::Div(hn::Load(d, score_at(block, row, key)), total);
+    if (block.f16_steps) p = round_to_f16(d, p);
     if (block.quantum != 0.0F) {
       const auto codes = encode_e4m3(d, hn::Div(p, quantum));
       p = decode_e4m3(d, hn::BitCast(du, codes));

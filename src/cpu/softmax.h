@@ -17,8 +17,9 @@ struct SoftmaxBlock {
   float quantum = 0.0F;      ///< scale of E4M3 probabilities; 0: not quantized
   std::byte* out = nullptr;  ///< [rows][width], rows `out_stride` bytes apart
   int64_t out_stride = 0;
-  int64_t width = 0;      ///< elements of a row of `out`; zeros beyond the row's keys
-  bool out_bf16 = false;  ///< bf16 (quantized only) instead of f32
+  int64_t width = 0;       ///< elements of a row of `out`; zeros beyond the row's keys
+  bool f16_steps = false;  ///< scores and probabilities are rounded to FP16
+  bool out_bf16 = false;   ///< bf16 (quantized only) instead of f32
 };
 
 /// Probabilities of every row: exponentials of score minus the row's largest, over their sum, in

@@ -71,6 +71,10 @@ std::vector<int64_t> window_integers(const InferenceContext& context, std::strin
 
 }  // namespace
 
+bool rounds_steps(const Node& node) {
+  return node.text("steps", "f32") == "f16";
+}
+
 std::vector<int64_t> constant_integers(const InferenceContext& context, size_t index) {
   require_dtype(context, index, kIntegerTypes);
   const Tensor* tensor = context.constant(index);

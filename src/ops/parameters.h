@@ -12,6 +12,10 @@ namespace octet {
 // Parameters of operators, resolved from attributes and constant inputs: what shape rules and the
 // kernels of every backend read alike. All throw `Error(bad_input)` naming node and operator.
 
+/// Attribute `steps` of a fused operator: with "f16" every step of the chain that it stands for is
+/// rounded to FP16, so that the engine computes what the FP16 graph says.
+bool rounds_steps(const Node& node);
+
 /// Values of constant integer input `index`, a scalar as one value. Refuses a computed one.
 std::vector<int64_t> constant_integers(const InferenceContext& context, size_t index);
 

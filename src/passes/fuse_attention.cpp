@@ -96,6 +96,7 @@ void rewrite(Graph& graph, const AttentionMatch& match, const Fusion& fusion) {
     attributes["v_scale"] = fusion.v.scale;
   }
   if (fusion.y_scale) attributes["y_scale"] = *fusion.y_scale;
+  keep_steps(graph, match.probabilities, attributes);
   patch.add_node({match.name,
                   std::string(kOctetDomain),
                   "Attention",

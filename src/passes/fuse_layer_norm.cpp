@@ -26,14 +26,16 @@ bool fuse_layer_norm(Graph& graph) {
     const Value& value = graph.value(codes);
     Patch patch(graph);
     const ValueId fused = patch.add_value(value.name + "/fused", value.dtype, value.dims);
+    Attributes attributes{{"epsilon", norm.number("epsilon", 1e-5F)},
+                          {"out_dtype", std::string(name_of(value.dtype))},
+                          {"y_scale", *tensor_scale(graph, *quantize)}};
+    keep_steps(graph, norm.outputs[0], attributes);
     patch.add_node({norm.name,
                     std::string(kOctetDomain),
                     "LayerNorm",
                     norm.inputs,
                     {fused},
-                    {{"epsilon", norm.number("epsilon", 1e-5F)},
-                     {"out_dtype", std::string(name_of(value.dtype))},
-                     {"y_scale", *tensor_scale(graph, *quantize)}}});
+                    std::move(attributes)});
     patch.remove_node(id);
     patch.replace(codes, fused);
     patch.apply();

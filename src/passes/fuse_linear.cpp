@@ -105,13 +105,14 @@ std::optional<LinearParts> match(const Graph& graph, const Node& product) {
   return parts;
 }
 
-Attributes attributes_of(const Graph& graph, const LinearParts& parts) {
+Attributes attributes_of(const Graph& graph, const Node& product, const LinearParts& parts) {
   Attributes attributes{
       {"x_scale", parts.x_scale},
       {"alpha", parts.alpha},
       {"activation", parts.activation},
       {"out_dtype", std::string(octet::name_of(graph.value(parts.result).dtype))}};
   if (parts.quantized_output) attributes["y_scale"] = parts.y_scale;
+  keep_steps(graph, product.outputs[0], attributes);
   return attributes;
 }
 
@@ -128,7 +129,7 @@ void rewrite(Graph& graph, const Node& product, LinearParts parts) {
                   "Linear",
                   {parts.x, parts.weight, parts.weight_scale, parts.bias, parts.residual},
                   {fused},
-                  attributes_of(graph, parts)});
+                  attributes_of(graph, product, parts)});
   patch.remove_node(id_of(graph, product));
   patch.replace(parts.result, fused);
   patch.apply();

@@ -88,12 +88,14 @@ bool fuse_patch_embedding(Graph& graph) {
         weight.name,
         transpose_2d(weight.constant->reshaped({width, weight.constant->count() / width})));
     const ValueId fused = patch.add_value(value.name + "/fused", value.dtype, value.dims);
+    Attributes attributes{{"patch", found->patch}, {"leading", found->leading}};
+    keep_steps(graph, conv.outputs[0], attributes);
     patch.add_node({conv.name,
                     std::string(kOctetDomain),
                     "PatchEmbedding",
                     {conv.inputs[0], matrix, found->positions},
                     {fused},
-                    {{"patch", found->patch}, {"leading", found->leading}}});
+                    std::move(attributes)});
     patch.remove_node(id);
     patch.replace(found->end->outputs[0], fused);
     patch.remove_node(id_of(graph, *found->end));

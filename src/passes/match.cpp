@@ -62,6 +62,10 @@ Dequantized through_dequantize(const Graph& graph, ValueId value) {
   return {node->inputs.front(), *scale, true};
 }
 
+void keep_steps(const Graph& graph, ValueId step, Attributes& attributes) {
+  if (graph.value(step).dtype == DType::f16) attributes["steps"] = std::string("f16");
+}
+
 NodeId id_of(const Graph& graph, const Node& node) {
   const auto id = graph.find_node(node.name);
   check(id.has_value(), "node '{}' is not in graph '{}'", node.name, graph.name());

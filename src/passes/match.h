@@ -41,6 +41,9 @@ struct Dequantized {
 };
 Dequantized through_dequantize(const Graph& graph, ValueId value);
 
+/// Sets the attribute `steps` of a fused node whose steps the graph computed in FP16.
+void keep_steps(const Graph& graph, ValueId step, Attributes& attributes);
+
 /// The node's id by its (unique) name.
 NodeId id_of(const Graph& graph, const Node& node);
 

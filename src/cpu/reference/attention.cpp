@@ -3,6 +3,7 @@
 #include "cpu/reference/families.h"
 #include "cpu/reference/rows.h"
 #include "cpu/reference/softmax.h"
+#include "ops/parameters.h"
 #include "tensor/codecs.h"
 
 namespace octet::cpu::reference {
@@ -51,7 +52,8 @@ class Attention : public Kernel {
                 context.node.number("k_scale", 1.0F)),
         v_scale_(context.node.number("v_scale", 1.0F)),
         softmax_scale_(context.node.number("softmax_scale", 0.0F)),
-        y_scale_(context.node.number("y_scale", 1.0F)) {}
+        y_scale_(context.node.number("y_scale", 1.0F)),
+        f16_steps_(rounds_steps(context.node)) {}
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> outputs) const override {
@@ -116,16 +118,19 @@ class Attention : public Kernel {
       const float* keys = &floats.k[key_offset(q, sample, head, static_cast<int64_t>(d))];
       for (size_t i = 0; i < seen; ++i) scores[i] += mixed[d] * keys[i];
     }
-    for (float& score : scores) score *= factor_;
+    for (float& score : scores) score = step(score * factor_);
     softmax(scores);
+    for (float& p : scores) p = step(p);
     quantize(scores);
     std::ranges::fill(mixed, 0.0F);
     for (size_t i = 0; i < seen; ++i) {
       const float* values = &floats.v[offset(q, sample.begin + static_cast<int64_t>(i), head)];
       for (size_t d = 0; d < depth; ++d) mixed[d] += scores[i] * values[d];
     }
-    for (float& value : mixed) value *= v_scale_;
+    for (float& value : mixed) value = step(value * v_scale_);
   }
+
+  [[nodiscard]] float step(float value) const { return f16_steps_ ? round_to_f16(value) : value; }
 
   void quantize(std::span<float> probabilities) const {
     if (softmax_scale_ == 0.0F) return;
@@ -149,6 +154,7 @@ class Attention : public Kernel {
   float v_scale_;
   float softmax_scale_;
   float y_scale_;
+  bool f16_steps_;
 };
 
 constexpr std::array kKernels{

@@ -6,6 +6,8 @@
 #include "cpu/reference/families.h"
 #include "cpu/reference/product.h"
 #include "cpu/reference/rows.h"
+#include "ops/parameters.h"
+#include "tensor/codecs.h"
 
 namespace octet::cpu::reference {
 namespace {
@@ -112,7 +114,9 @@ class PoolLast : public Kernel {
 class PatchEmbedding : public Kernel {
  public:
   explicit PatchEmbedding(const InferenceContext& context)
-      : patch_(context.node.integer("patch", 1)), leading_(context.node.integer("leading", 0)) {}
+      : patch_(context.node.integer("patch", 1)),
+        leading_(context.node.integer("leading", 0)),
+        f16_steps_(rounds_steps(context.node)) {}
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> outputs) const override {
@@ -139,7 +143,9 @@ class PatchEmbedding : public Kernel {
       gather_patches(images, image, grid, patches);
       std::ranges::fill(rows, 0.0F);
       multiply(shape, patches.data(), weight.data(), rows.data() + leading_ * shape.n);
-      for (size_t i = 0; i < rows.size(); ++i) rows[i] += positions[i];
+      for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i] = (f16_steps_ ? round_to_f16(rows[i]) : rows[i]) + positions[i];
+      }
       store_row(y, image * static_cast<int64_t>(rows.size()), std::span<const float>(rows));
     }
   }
@@ -147,6 +153,7 @@ class PatchEmbedding : public Kernel {
  private:
   int64_t patch_;
   int64_t leading_;
+  bool f16_steps_;
 };
 
 constexpr std::array kKernels{

@@ -181,7 +181,10 @@ class Linear : public Kernel {
       : x_scale_(context.node.number("x_scale", 1.0F)),
         alpha_(context.node.number("alpha", 1.0F)),
         y_scale_(context.node.number("y_scale", 1.0F)),
-        activation_(activation_named(context.node.text("activation", "none"))) {}
+        f16_steps_(rounds_steps(context.node)),
+        activation_(activation_named(context.node.text("activation", "none"))) {
+    if (f16_steps_ && activation_ == quick_gelu) activation_ = quick_gelu_in_f16;
+  }
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> outputs) const override {
@@ -210,7 +213,7 @@ class Linear : public Kernel {
       finish(values, factors, bias);
       if (has(args.inputs, 4)) {
         load_row(args.inputs[4], row * shape.n, added);
-        for (size_t n = 0; n < values.size(); ++n) values[n] += added[n];
+        for (size_t n = 0; n < values.size(); ++n) values[n] = step(values[n] + added[n]);
       }
       store_scaled(y, row * shape.n, values, y_scale_);
     });
@@ -232,14 +235,18 @@ class Linear : public Kernel {
   void finish(std::span<float> values, std::span<const float> factors,
               std::span<const float> bias) const {
     for (size_t n = 0; n < values.size(); ++n) {
-      const float value = alpha_ * (x_scale_ * factors[n] * values[n] + bias[n]);
-      values[n] = activation_ == nullptr ? value : activation_(value);
+      const float product = step(x_scale_ * factors[n] * values[n]);
+      const float value = step(alpha_ * step(product + bias[n]));
+      values[n] = activation_ == nullptr ? value : step(activation_(value));
     }
   }
+
+  [[nodiscard]] float step(float value) const { return f16_steps_ ? round_to_f16(value) : value; }
 
   float x_scale_;
   float alpha_;
   float y_scale_;
+  bool f16_steps_;
   Activation activation_;
 };
 

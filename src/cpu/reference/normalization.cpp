@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -5,6 +6,8 @@
 #include "cpu/reference/rows.h"
 #include "cpu/reference/softmax.h"
 #include "cpu/reference/strides.h"
+#include "ops/parameters.h"
+#include "tensor/codecs.h"
 
 namespace octet::cpu::reference {
 namespace {
@@ -14,7 +17,8 @@ class LayerNorm : public Kernel {
  public:
   explicit LayerNorm(const InferenceContext& context)
       : epsilon_(context.node.number("epsilon", 1e-5F)),
-        y_scale_(context.node.number("y_scale", 1.0F)) {}
+        y_scale_(context.node.number("y_scale", 1.0F)),
+        f16_steps_(rounds_steps(context.node)) {}
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> outputs) const override {
@@ -37,6 +41,7 @@ class LayerNorm : public Kernel {
       const auto values = rows.subspan(static_cast<size_t>(row * x.last()), gain.size());
       load_row(x, row * x.last(), values);
       normalize(values, gain, shift);
+      if (f16_steps_) std::ranges::transform(values, values.begin(), round_to_f16);
       store_scaled(args.outputs[0], row * x.last(), values, y_scale_);
     });
   }
@@ -58,6 +63,7 @@ class LayerNorm : public Kernel {
 
   float epsilon_;
   float y_scale_;
+  bool f16_steps_;
 };
 
 /// Along any axis.
