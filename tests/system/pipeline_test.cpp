@@ -1,0 +1,203 @@
+// The whole way, by the program itself: quantize, export, build, run, verify, evaluate.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/files.h"
+#include "base/json.h"
+#include "checkpoint/safetensors.h"
+#include "tensor/codecs.h"
+#include "tensor/metrics.h"
+#include "tests/system/program.h"
+#include "tests/temporary_folder.h"
+
+namespace octet::system_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kSample = std::string(OCTET_SOURCE_DIR) + "/examples/tinyclip";
+
+/// Bars of an FP8 engine against the FP16 one, in shares.
+constexpr double kAccuracyBar = 0.01;
+
+/// One deployment for all tests of this file.
+const fs::path& deployed() {
+  static const test::TemporaryFolder folder;
+  static const Outcome outcome =
+      run_octet({"deploy", kSample, "--calib", kSample + "/calib", "--eval", kSample + "/eval",
+                 "-o", (folder / "out").string(), "--quiet"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  static const fs::path path = folder / "out";
+  return path;
+}
+
+double figure(const Json& report, const std::string& name, const std::string& precision) {
+  for (const Json& row : report.at("figures")) {
+    if (row.at("name") == name) return row.at(precision).get<double>();
+  }
+  ADD_FAILURE() << "the report has no " << name;
+  return 0;
+}
+
+TEST(Deploy, KeepsTheAccuracy) {
+  const Json report = read_json(deployed() / "report.json");
+  for (const char* name : {"acc1", "acc5", "image_retrieval_recall@1", "text_retrieval_recall@1",
+                           "image_retrieval_recall@5", "text_retrieval_recall@5"}) {
+    EXPECT_NEAR(figure(report, name, "fp8"), figure(report, name, "fp16"), kAccuracyBar) << name;
+  }
+  EXPECT_GT(figure(report, "acc1", "fp16"), 0.75);
+  EXPECT_LT(figure(report, "image.onnx", "fp8"), 0.6 * figure(report, "image.onnx", "fp16"));
+}
+
+TEST(Deploy, VerifiesTheEngines) {
+  const Json report = read_json(deployed() / "report.json");
+  ASSERT_EQ(report.at("verification").size(), 2U);
+  for (const Json& tower : report.at("verification")) {
+    EXPECT_EQ(tower.at("first_failure"), "");
+    for (const Json& block : tower.at("blocks")) {
+      EXPECT_GE(block.at("mean_cosine").get<double>(), 0.9999) << block.at("name");
+      EXPECT_GE(block.at("minimum_cosine").get<double>(), 0.999) << block.at("name");
+    }
+    EXPECT_GE(tower.at("end_to_end").at("mean_cosine").get<double>(), 0.998);
+    EXPECT_GE(tower.at("end_to_end").at("minimum_cosine").get<double>(), 0.995);
+  }
+}
+
+TEST(Deploy, LeavesSelfContainedFolders) {
+  for (const char* precision : {"fp16", "fp8"}) {
+    for (const char* part : {"checkpoint", "onnx", "plan"}) {
+      for (const char* file : {"tokenizer.json", "preprocessor_config.json", "config.json"}) {
+        EXPECT_TRUE(fs::exists(deployed() / precision / part / file)) << precision << part << file;
+      }
+    }
+    EXPECT_TRUE(fs::exists(deployed() / precision / "plan/image.plan"));
+    EXPECT_TRUE(fs::exists(deployed() / precision / "onnx/text.onnx"));
+  }
+}
+
+/// Features of a model folder for the same inputs.
+Tensor features(const std::string& model, const std::vector<std::string>& more = {}) {
+  const test::TemporaryFolder folder;
+  Tensor pixels(DType::f32, {3, 3, 64, 64});
+  const auto values = pixels.mutable_values<float>();
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
+  const std::vector<checkpoint::NamedTensor> inputs{{"image_input", pixels}};
+  checkpoint::write_safetensors(folder / "in.safetensors", inputs);
+  std::vector<std::string> words{"run",       model,
+                                 "--inputs",  (folder / "in.safetensors").string(),
+                                 "--outputs", (folder / "out.safetensors").string()};
+  words.insert(words.end(), more.begin(), more.end());
+  const Outcome outcome = run_octet(words);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  return checkpoint::read_safetensors(folder / "out.safetensors")
+      .tensors.at("image_features")
+      .clone();
+}
+
+TEST(Run, CheckpointOnnxAndPlanAgreeToTheBit) {
+  const fs::path fp8 = deployed() / "fp8";
+  const Tensor from_checkpoint = features((fp8 / "checkpoint").string());
+  EXPECT_EQ(from_checkpoint, features((fp8 / "onnx").string()));
+  EXPECT_EQ(from_checkpoint, features((fp8 / "plan").string()));
+}
+
+TEST(Run, EnginesAgreeWithTheReferenceKernels) {
+  const Tensor fast = features((deployed() / "fp16/onnx").string());
+  const Tensor plain = features((deployed() / "fp16/onnx").string(), {"--backend", "reference"});
+  EXPECT_GE(compare(fast.values<float>(), plain.values<float>()).cosine, 0.99999);
+}
+
+TEST(Run, TextsAndImagesGiveSimilarities) {
+  const Outcome outcome =
+      run_octet({"run", (deployed() / "fp8").string(), "--text", "a red circle", "--text",
+                 "a blue square", "--json", "--image",
+                 std::string(OCTET_SOURCE_DIR) + "/tests/golden/preprocess/in/rgb_331x257.png"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const Json rows = parse_json(outcome.out, "output");
+  ASSERT_EQ(rows.size(), 2U);
+  EXPECT_NEAR(rows[0].at("probability").get<double>() + rows[1].at("probability").get<double>(), 1,
+              1e-6);
+  EXPECT_NE(outcome.err.find("plans"), std::string::npos) << "says which kind it took";
+}
+
+TEST(Eval, IsAGate) {
+  const std::string model = (deployed() / "fp8/plan").string();
+  const std::vector<std::string> words{"eval",     model,    "--task",
+                                       "zeroshot", "--data", kSample + "/eval/zeroshot"};
+  std::vector<std::string> high = words;
+  high.insert(high.end(), {"--min-acc1", "0.99"});
+  const Outcome missed = run_octet(high);
+  EXPECT_EQ(missed.exit_code, 1);
+  EXPECT_NE(missed.err.find("--min-acc1"), std::string::npos) << missed.err;
+  std::vector<std::string> low = words;
+  low.insert(low.end(), {"--min-acc1", "0.5"});
+  EXPECT_EQ(run_octet(low).exit_code, 0);
+}
+
+TEST(Bench, PrintsTrtexecsSummary) {
+  const Outcome outcome =
+      run_octet({"bench", "--loadEngine=" + (deployed() / "fp8/plan/text.plan").string(),
+                 "--iterations=3", "--duration=0", "--warmUp=0"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* part : {"=== Performance summary ===", "Throughput: ", "Compute Time: min = ",
+                           "median = ", "percentile(99%) = "}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(Inspect, ShowsCoverage) {
+  const Outcome outcome =
+      run_octet({"inspect", (deployed() / "fp8/onnx/image.onnx").string(), "--explain"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("attention: 6 of 6 in FP8"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("products: 37 of 37 in FP8"), std::string::npos);
+}
+
+TEST(BadInput, AnUnknownArchitectureListsTheKnownOnes) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome = run_octet({"create", "ViT-X-99", "-o", (folder / "m").string()});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_NE(outcome.err.find("ViT-bigG-14"), std::string::npos) << outcome.err;
+  EXPECT_EQ(folder.entries(), 0);
+}
+
+TEST(BadInput, QuantizingWithoutDataIsRefused) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome = run_octet({"quantize", kSample, "-o", (folder / "m").string()});
+  EXPECT_EQ(outcome.exit_code, 2) << outcome.err;
+  EXPECT_FALSE(fs::exists(folder / "m" / "model.safetensors"));
+}
+
+TEST(BadInput, AFlippedBitInAPlanIsNamed) {
+  const test::TemporaryFolder folder;
+  std::string bytes = read_text(deployed() / "fp8/plan/text.plan");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  const fs::path damaged = folder.write("text.plan", bytes);
+  const Outcome outcome = run_octet({"bench", "--loadEngine=" + damaged.string()});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.err.find("checksum"), std::string::npos) << outcome.err;
+}
+
+TEST(BadInput, AMissingImageIsNamed) {
+  const Outcome outcome = run_octet({"run", (deployed() / "fp8/plan").string(), "--text", "x",
+                                     "--text", "y", "--image", "/nonexistent.png"});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_NE(outcome.err.find("/nonexistent.png"), std::string::npos) << outcome.err;
+}
+
+TEST(BadInput, AReadOnlyFolderIsTold) {
+  const Outcome outcome = run_octet({"export", kSample, "-o", "/proc/octet-cannot-write-here"});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.err.find("/proc/octet-cannot-write-here"), std::string::npos) << outcome.err;
+}
+
+TEST(BadInput, AMissingDeviceHasItsOwnExitCode) {
+  const Outcome outcome = run_octet({"eval", kSample, "--task", "zeroshot", "--data",
+                                     kSample + "/eval/zeroshot", "--backend", "cuda"});
+  EXPECT_EQ(outcome.exit_code, 4) << outcome.err;
+}
+
+}  // namespace
+}  // namespace octet::system_test
