@@ -81,7 +81,8 @@ JpegReader::JpegReader(std::span<const std::byte> bytes, std::string_view where)
 }
 
 void JpegReader::guarded(void (*stage)(JpegReader& reader)) {
-  if (setjmp(errors_.escape) != 0) fail_input("{}: broken JPEG: {}", where_, errors_.message);
+  if (setjmp(errors_.escape) != 0)
+    fail_input("{}: broken JPEG: {}; replace the file", where_, errors_.message);
   stage(*this);
 }
 

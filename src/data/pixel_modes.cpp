@@ -27,7 +27,7 @@ void grey_to_rgb(const uint8_t* in, uint8_t* out) {
 }
 
 void grey16_to_rgb(const uint8_t* in, uint8_t* out) {
-  uint16_t value;
+  uint16_t value = 0;
   std::memcpy(&value, in, sizeof(value));
   out[0] = out[1] = out[2] = static_cast<uint8_t>(std::min<int>(value, 255));
 }

@@ -65,7 +65,8 @@ void PngReader::on_read(png_structp png, png_bytep target, size_t size) {
 }
 
 void PngReader::guarded(void (*stage)(PngReader& reader)) {
-  if (setjmp(escape_) != 0) fail_input("{}: broken PNG: {}", where_, message_.data());
+  if (setjmp(escape_) != 0)
+    fail_input("{}: broken PNG: {}; replace the file", where_, message_.data());
   stage(*this);
 }
 

@@ -55,9 +55,9 @@ void filter_row(const typename Sums::Pixel* source, std::span<const Taps> taps,
 
 template <typename Sums>
 auto choose_row_filter(size_t channels) {
-  constexpr std::array filters = {filter_row<Sums, 1>, filter_row<Sums, 2>, filter_row<Sums, 3>,
-                                  filter_row<Sums, 4>};
-  return filters.at(channels - 1);
+  constexpr std::array kFilters = {filter_row<Sums, 1>, filter_row<Sums, 2>, filter_row<Sums, 3>,
+                                   filter_row<Sums, 4>};
+  return kFilters.at(channels - 1);
 }
 
 /// First pass: every row that the second one needs, from `source` rows of `stride` numbers.
@@ -109,7 +109,7 @@ std::vector<uint8_t> filter_grey16(const Image& image, const ResampleWeights& co
                                    const ResampleWeights& rows) {
   std::vector<int32_t> source(image.pixels.size() / sizeof(uint16_t));
   for (size_t i = 0; i < source.size(); ++i) {
-    uint16_t value;
+    uint16_t value = 0;
     std::memcpy(&value, &image.pixels[i * sizeof(value)], sizeof(value));
     source[i] = value;
   }

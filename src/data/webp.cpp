@@ -15,7 +15,7 @@ struct AnimationDeleter {
 };
 
 [[noreturn]] void fail_webp(std::string_view where) {
-  fail_input("{}: broken WebP: the file is truncated or damaged", where);
+  fail_input("{}: broken WebP: it is truncated or damaged; replace the file", where);
 }
 
 void decode_still(const uint8_t* data, size_t size, Image& image, std::string_view where) {
