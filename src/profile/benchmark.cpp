@@ -53,7 +53,7 @@ Statistics statistics(std::vector<double> values, std::span<const double> percen
     if (percent < 0 || percent > 100) {
       fail(ErrorCode::usage, "percentile {} is not between 0 and 100", percent);
     }
-    const auto above = static_cast<size_t>((1 - percent / 100) * static_cast<double>(count));
+    const auto above = static_cast<size_t>((100 - percent) * static_cast<double>(count) / 100);
     result.percentiles.push_back({percent, values[count - 1 - std::min(count - 1, above)]});
   }
   double square = 0;
