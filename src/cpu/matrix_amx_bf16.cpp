@@ -26,6 +26,8 @@ struct HardwareTiles {
     const auto low = static_cast<uint8_t>(lower);
     const uint8_t rows[8] = {high, high, low, low, high, low, 16, 16};
     std::memcpy(shapes.rows, rows, sizeof(rows));
+    // GCC's intrinsic says that it reads eight bytes; all 64 must be in memory.
+    asm volatile("" ::"r"(&shapes) : "memory");
     _tile_loadconfig(&shapes);
   }
 
