@@ -16,8 +16,10 @@ function(octet_room name)
   target_link_libraries(octet PRIVATE $<BUILD_INTERFACE:room_${name}>)
 endfunction()
 
-# octet_test_room(NAME): tests/NAME/*.cpp as one GoogleTest program, its tests found by ctest.
+# octet_test_room(NAME [ONE_PROCESS]): tests/NAME/*.cpp as one GoogleTest program, its tests found by
+# ctest. With ONE_PROCESS ctest runs the program as a whole: for tests that share a costly set-up.
 function(octet_test_room name)
+  cmake_parse_arguments(TEST "ONE_PROCESS" "" "" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -27,5 +29,11 @@ function(octet_test_room name)
   target_compile_definitions(${name}_test PRIVATE
     OCTET_SOURCE_DIR="${PROJECT_SOURCE_DIR}" OCTET_PROGRAM="$<TARGET_FILE:octet_cli>")
   target_link_libraries(${name}_test PRIVATE octet_all GTest::gtest_main GTest::gmock)
-  gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60 PROPERTIES LABELS ${name})
+  if(TEST_ONE_PROCESS)
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES LABELS ${name})
+  else()
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
+      PROPERTIES LABELS ${name})
+  endif()
 endfunction()

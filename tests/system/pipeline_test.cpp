@@ -113,7 +113,7 @@ TEST(Run, TextsAndImagesGiveSimilarities) {
   const Outcome outcome =
       run_octet({"run", (deployed() / "fp8").string(), "--text", "a red circle", "--text",
                  "a blue square", "--json", "--image",
-                 std::string(OCTET_SOURCE_DIR) + "/tests/golden/preprocess/in/rgb_331x257.png"});
+                 std::string(OCTET_SOURCE_DIR) + "/tests/golden/preprocess/rgb_331x257.png"});
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   const Json rows = parse_json(outcome.out, "output");
   ASSERT_EQ(rows.size(), 2U);
