@@ -8,13 +8,10 @@
 
 namespace octet::onnx {
 
-/// TensorProto.DataType of a dtype; every dtype has one.
-int32_t element_code(DType dtype);
-
 /// The dtype of a TensorProto.DataType; nullopt for those without one (STRING, INT4, ...).
 std::optional<DType> dtype_of_code(int64_t code);
 
-/// "FLOAT16", "FLOAT8E4M3FN", "INT4", ...; for messages, also about codes nobody knows.
+/// What messages call a TensorProto.DataType: "f16", "INT4", "code 99".
 std::string element_name(int64_t code);
 
 /// The typed field of TensorProto (float_data, int32_data, ...) that may hold such elements.

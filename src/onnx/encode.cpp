@@ -4,8 +4,8 @@
 #include <string_view>
 #include <vector>
 
-#include "onnx/element_type.h"
 #include "onnx/fields.h"
+#include "ops/ops.h"
 
 namespace octet::onnx {
 namespace {
@@ -88,7 +88,7 @@ std::string encode_tensor_type(const Value& value) {
   for (const Dim& dim : value.dims) shape_writer.add_message(type::kDim, encode_dim(dim));
   std::string bytes;
   pbf_writer writer(bytes);
-  writer.add_int32(type::kElementType, element_code(value.dtype));
+  writer.add_int64(type::kElementType, onnx_code_of(value.dtype));
   writer.add_message(type::kShape, shape);
   return bytes;
 }
@@ -124,7 +124,7 @@ std::string encode_tensor_header(const std::string& name, const Tensor& tensor,
   std::string bytes;
   pbf_writer writer(bytes);
   for (const int64_t extent : tensor.shape()) writer.add_int64(tensor::kDims, extent);
-  writer.add_int32(tensor::kDataType, element_code(tensor.dtype()));
+  writer.add_int64(tensor::kDataType, onnx_code_of(tensor.dtype()));
   if (!name.empty()) writer.add_string(tensor::kName, name);
   if (!place) return bytes + encode_field_header(tensor::kRawData, tensor.size_bytes());
   const auto add_entry = [&writer](const char* key, const std::string& value) {

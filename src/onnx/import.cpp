@@ -1,5 +1,6 @@
 #include "onnx/import.h"
 
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -8,6 +9,7 @@
 #include "onnx/graph_builder.h"
 #include "onnx/model_view.h"
 #include "ops/ops.h"
+#include "tensor/codecs.h"
 
 namespace octet::onnx {
 namespace {
@@ -26,6 +28,26 @@ void check_versions(const ModelView& model) {
                opset->second, kOpsetMin, kOpsetMax, kOpsetWritten);
   }
   if (model.graph.empty()) fail_input("it holds no graph");
+}
+
+/// A scale of zero, below zero or without value would pass every type rule and ruin the results.
+void check_scale(const Graph& graph, const Node& node) {
+  if (node.inputs.size() < 2 || !graph.is_constant(node.inputs[1])) return;
+  const Value& value = graph.value(node.inputs[1]);
+  if (!is_float(value.dtype)) return;
+  for (int64_t i = 0; i < value.constant->count(); ++i) {
+    const float scale = element_as_f32(*value.constant, i);
+    if (std::isfinite(scale) && scale > 0) continue;
+    fail_input("node '{}' ({}): its scale '{}' holds {}; scales are above zero", node.name, node.op,
+               value.name, scale);
+  }
+}
+
+void check_scales(const Graph& graph) {
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (node.is("QuantizeLinear") || node.is("DequantizeLinear")) check_scale(graph, node);
+  }
 }
 
 std::vector<DType> dtypes_of(const Graph& graph) {
@@ -64,6 +86,7 @@ ImportResult import_bytes(std::span<const std::byte> bytes, std::shared_ptr<cons
   GraphBuilder builder(model, TensorReader(std::move(owner), ExternalData(folder)));
   ImportResult result;
   result.graph = builder.build(view_graph(model.graph));
+  check_scales(result.graph);
   result.metadata = model.metadata;
   result.ir_version = model.ir_version;
   result.opset = model.opsets.at("");

@@ -35,7 +35,8 @@ struct ImportResult {
 /// are filled in, Q/DQ nodes of domain "trt" become ONNX's own.
 /// Throws `Error(bad_input)` naming file, node and reason: a damaged or oversized file, control
 /// flow, functions, sparse or segmented tensors, unknown domains, other opsets, cycles, names
-/// written twice, weights outside of the model's folder, types that do not fit.
+/// written twice, weights outside of the model's folder, scales that are not above zero, types that
+/// do not fit.
 ImportResult import_file(const std::filesystem::path& path, const ImportOptions& options = {});
 
 /// The same from memory that `owner` keeps alive; data files are looked for in `folder`.

@@ -60,7 +60,9 @@ class ClipBlock {
     if (!per_channel) {
       return op("DequantizeLinear", name + "/dq_weight", {codes, scalar(name + ".scale", 0.01F)});
     }
-    const ValueId scales = constant(name + ".scales", {columns});
+    Tensor steps(DType::f32, {columns});
+    for (float& step : steps.mutable_values<float>()) step = 0.01F + 0.01F * uniform_(random_);
+    const ValueId scales = graph_.add_constant(name + ".scales", convert(steps, DType::f16));
     return op("DequantizeLinear", name + "/dq_weight", {codes, scales}, {{"axis", int64_t{1}}});
   }
   ValueId linear(const std::string& name, ValueId x, int64_t rows, int64_t columns,
@@ -134,6 +136,7 @@ class ClipBlock {
 
   Graph graph_{"text"};
   std::mt19937 random_{7};
+  std::uniform_real_distribution<float> uniform_{0.0F, 1.0F};
 };
 
 }  // namespace octet::onnx

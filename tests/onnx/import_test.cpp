@@ -6,7 +6,7 @@
 #include <array>
 #include <bit>
 
-#include "onnx/element_type.h"
+#include "ops/ops.h"
 #include "tensor/codecs.h"
 #include "tests/onnx/model_bytes.h"
 
@@ -58,7 +58,7 @@ TEST(Import, PackedDataInSeveralChunks) {
 
 TEST(Import, NarrowTypesInInt32Data) {
   const auto typed = [](DType dtype, int64_t a, int64_t b) {
-    return initializer(tensor_message("w", element_code(dtype), {2})
+    return initializer(tensor_message("w", onnx_code_of(dtype), {2})
                            .add(tensor::kInt32Data, a)
                            .add(tensor::kInt32Data, b));
   };
@@ -76,9 +76,9 @@ TEST(Import, WideTypes) {
   const double wide = 0.1;
   const std::string bytes(reinterpret_cast<const char*>(&wide), sizeof(wide));
   const Tensor f64 = initializer(
-      tensor_message("w", element_code(DType::f64), {}).add(tensor::kDoubleData, bytes));
+      tensor_message("w", onnx_code_of(DType::f64), {}).add(tensor::kDoubleData, bytes));
   EXPECT_THAT(values<double>(f64), ElementsAre(0.1));
-  const Tensor u32 = initializer(tensor_message("w", element_code(DType::u32), {1})
+  const Tensor u32 = initializer(tensor_message("w", onnx_code_of(DType::u32), {1})
                                      .add(tensor::kUint64Data, int64_t{UINT32_MAX}));
   EXPECT_THAT(values<uint32_t>(u32), ElementsAre(UINT32_MAX));
 }
@@ -162,8 +162,8 @@ TEST(Import, MissingAndRepeatedNodeNames) {
 
 TEST(Import, TensorRtDomainIsOnnx) {
   const Message scale =
-      tensor_message("s", element_code(DType::f32), {}).add_float(tensor::kFloatData, 0.5F);
-  const Message zero = tensor_message("z", element_code(DType::f8e4m3), {1})
+      tensor_message("s", onnx_code_of(DType::f32), {}).add_float(tensor::kFloatData, 0.5F);
+  const Message zero = tensor_message("z", onnx_code_of(DType::f8e4m3), {1})
                            .add(tensor::kRawData, std::string(1, '\0'));
   const Message graph =
       graph_message()
@@ -173,7 +173,7 @@ TEST(Import, TensorRtDomainIsOnnx) {
                node_message("DequantizeLinear", {"q", "s"}, {"y"}).add(node::kDomain, "trt"))
           .add(graph::kInitializer, scale)
           .add(graph::kInitializer, zero)
-          .add(graph::kValueInfo, value_message("q", element_code(DType::u8), {2}));
+          .add(graph::kValueInfo, value_message("q", onnx_code_of(DType::u8), {2}));
   const ImportResult result = import_text(model_bytes(graph));
   EXPECT_TRUE(result.graph.node(result.graph.order()[0]).is("QuantizeLinear"));
   EXPECT_EQ(result.graph.value(*result.graph.find_value("q")).dtype, DType::f8e4m3);

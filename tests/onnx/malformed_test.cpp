@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
 #include <random>
 #include <string>
 
 #include "base/files.h"
-#include "onnx/element_type.h"
 #include "onnx/export.h"
+#include "ops/ops.h"
 #include "tests/onnx/clip_block.h"
 #include "tests/onnx/model_bytes.h"
 #include "tests/temporary_folder.h"
@@ -222,11 +224,11 @@ TEST(Malformed, TensorSizes) {
                  "invalid length");
   expect_refused(
       model_bytes(with_initializer(
-          tensor_message("w", element_code(DType::f8e4m3), {1}).add(tensor::kInt32Data, 256))),
+          tensor_message("w", onnx_code_of(DType::f8e4m3), {1}).add(tensor::kInt32Data, 256))),
       "element 0 is 256");
   expect_refused(
       model_bytes(with_initializer(
-          tensor_message("w", element_code(DType::i8), {1}).add(tensor::kInt32Data, -129))),
+          tensor_message("w", onnx_code_of(DType::i8), {1}).add(tensor::kInt32Data, -129))),
       "element 0 is -129");
   expect_refused(model_bytes(with_initializer(
                      tensor_message("w", kFloat, {1}).add(tensor::kSegment, Message().add(1, 0)))),
@@ -272,6 +274,25 @@ TEST(Malformed, Attributes) {
 TEST(Malformed, TypesThatDoNotFit) {
   expect_refused(model_bytes(with_node(node_message("Nonsense", {"x"}, {"y"}, "n"))), "'n'");
   expect_refused(model_bytes(with_node(node_message("MatMul", {"x"}, {"y"}, "n"))), "'n'");
+}
+
+TEST(Malformed, Scales) {
+  const Message zero = tensor_message("z", onnx_code_of(DType::f8e4m3), {})
+                           .add(tensor::kRawData, std::string(1, '\0'));
+  const auto quantized = [&](float scale) {
+    return model_bytes(
+        graph_message()
+            .add(graph::kNode, node_message("QuantizeLinear", {"x", "s", "z"}, {"q"}, "quant"))
+            .add(graph::kNode, node_message("DequantizeLinear", {"q", "s"}, {"y"}))
+            .add(graph::kInitializer,
+                 tensor_message("s", kFloat, {}).add_float(tensor::kFloatData, scale))
+            .add(graph::kInitializer, zero));
+  };
+  EXPECT_NO_THROW(import_text(quantized(0.5F)));
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const float scale : {0.0F, -0.0F, -1.0F, kInfinity, std::nanf("")}) {
+    expect_refused(quantized(scale), "node 'quant' (QuantizeLinear): its scale 's' holds");
+  }
 }
 
 TEST(Malformed, ErrorsNameTheFile) {
