@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
@@ -159,7 +160,7 @@ SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, std::string_
                                   std::shared_ptr<const void> owner) {
   SafetensorsFile file;
   file.header = find_header(bytes, where);
-  file.owner = owner;
+  file.owner = std::move(owner);
   std::vector<Entry> entries;
   const Json header = parse_header(file.header, where);
   for (const auto& [name, info] : header.items()) {
@@ -174,7 +175,7 @@ SafetensorsFile parse_safetensors(std::span<const std::byte> bytes, std::string_
   check_layout(entries, data.size(), where);
   for (const Entry& entry : entries) {
     file.order.push_back(entry.name);
-    file.tensors.emplace(entry.name, make_tensor(entry, data, owner));
+    file.tensors.emplace(entry.name, make_tensor(entry, data, file.owner));
   }
   return file;
 }

@@ -16,7 +16,9 @@ float f16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);
 
 /// The value that FP16 holds for it.
-inline float round_to_f16(float value) { return f16_to_f32(f32_to_f16(value)); }
+inline float round_to_f16(float value) {
+  return f16_to_f32(f32_to_f16(value));
+}
 
 inline float bf16_to_f32(uint16_t bits) {
   return std::bit_cast<float>(uint32_t{bits} << 16);

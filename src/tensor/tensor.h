@@ -72,9 +72,7 @@ class Tensor {
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_bytes_}; }
   /// Only for tensors this code made itself and has not shared as a constant.
-  [[nodiscard]] std::span<std::byte> mutable_bytes() {
-    return {writable(), size_bytes_};
-  }
+  [[nodiscard]] std::span<std::byte> mutable_bytes() { return {writable(), size_bytes_}; }
 
   /// Typed access; the element size of T must be that of the dtype (uint16_t for f16 bits,
   /// uint8_t for E4M3 codes).
