@@ -18,10 +18,25 @@ int64_t count_fp8(const std::vector<passes::PartPrecision>& parts) {
   return std::ranges::count(parts, true, &passes::PartPrecision::fp8);
 }
 
+/// ONNX has no quantizer whose scale follows each row.
+void check_static(const models::ClipModel& model) {
+  const auto& quantization = model.checkpoint().quantization;
+  if (!quantization) return;
+  for (const auto& [name, quantizer] : quantization->quantizers) {
+    if (quantizer.enabled && quantizer.dynamic_per_token) {
+      fail(ErrorCode::usage,
+           "'{}' computes the scale of {} (and maybe others) for each token at run time; give "
+           "--calib DATA to make such scales static",
+           model.checkpoint().folder.string(), name);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<fs::path> export_model(const models::ClipModel& model, const fs::path& target,
                                    const OpenOptions& options, const Progress& progress) {
+  check_static(model);
   const ModelGraphs graphs = checkpoint_graphs(model, options);
   std::vector<fs::path> files;
   for (const auto& [tower, graph] : graphs.towers) {
