@@ -1,4 +1,5 @@
 #include "base/threads.h"
+#include "cpu/matrix.h"
 #include "octet/version.h"
 #include "tools/octet/output.h"
 #include "tools/octet/verbs.h"
@@ -12,15 +13,30 @@ constexpr std::string_view kBuild = "release";
 constexpr std::string_view kBuild = "debug";
 #endif
 
+/// Matrix kernel sets of the CPU backend: name, and whether this machine has what the set needs.
+OrderedJson kernel_sets() {
+  OrderedJson sets = OrderedJson::object();
+  for (const cpu::MatrixSet& set : cpu::matrix_sets()) {
+    sets[std::string(set.name)] = !set.available()                     ? "not on this machine"
+                                  : set.name == cpu::matrix_set().name ? "in use"
+                                                                       : "available";
+  }
+  return sets;
+}
+
 void print_version(bool json) {
   const OrderedJson facts = {{"version", OCTET_VERSION},
                              {"build", kBuild},
                              {"compiler", __VERSION__},
-                             {"threads", thread_count()}};
+                             {"threads", thread_count()},
+                             {"cpu_kernels", kernel_sets()}};
   if (json) return print_json(facts);
   print("octet {}\n", OCTET_VERSION);
   print("build     {}, compiler {}\n", kBuild, __VERSION__);
   print("threads   {}\n", thread_count());
+  for (const auto& [name, state] : facts["cpu_kernels"].items()) {
+    print("kernels   {}: {}\n", name, state.get<std::string>());
+  }
 }
 
 }  // namespace
