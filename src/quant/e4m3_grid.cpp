@@ -1,6 +1,7 @@
 #include "quant/e4m3_grid.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/codecs.h"
 
@@ -43,11 +44,15 @@ double E4m3Error::error(size_t begin, size_t end, double value) const {
 
 /// How much smaller the error of a bin across a border may be than it is when all of the bin
 /// becomes `value`: every value rounds to the nearer side, and none is further from the border than
-/// the bin's ends.
+/// the bin's ends. Zero when all its values stand on one side.
 double E4m3Error::slack_at(size_t bin, double border, double half_step, double value) const {
   if (bin >= bins_.size()) return 0;
   const Bin& cut = bins_[bin];
   if (cut.lower >= border || cut.upper <= border) return 0;
+  // No value is further from the mean than the root of all squared distances.
+  const double mean = means_[bin];
+  const double spread = std::sqrt(std::max(0.0, error(bin, bin + 1, mean)));
+  if (std::abs(mean - border) > spread) return 0;
   const double reach = std::max(border - cut.lower, cut.upper - border);
   const double nearest = std::max(0.0, half_step - reach);
   return std::max(0.0, error(bin, bin + 1, value) - cut.count * nearest * nearest);

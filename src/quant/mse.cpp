@@ -6,31 +6,42 @@
 namespace octet::quant {
 namespace {
 
-// Ranges that are tried: the largest magnitude times 2^(step / kStepsPerOctave). Within an octave
-// only the phase of the grid changes; below it the subnormal codes win and the saturated lose.
-constexpr int kStepsPerOctave = 16;
-constexpr int kFirstStep = -4 * kStepsPerOctave;
-constexpr int kLastStep = kStepsPerOctave;
 constexpr double kLargestRange = double{kE4M3Max} * 65504.0;  // its scale is the last FP16 value
+
+/// The search for the range with the smallest error, among the largest magnitude times 2^octaves.
+struct Search {
+  const E4m3Error& error;
+  float largest;
+  double smallest;  ///< error of the best so far
+  double best = 0;  ///< its octaves
+
+  void try_at(double octaves) {
+    const auto amax = static_cast<float>(largest * std::exp2(octaves));
+    if (amax > kLargestRange) return;
+    const double upper = error.at(stored_scale(amax)).upper;
+    if (upper >= smallest) return;
+    smallest = upper;
+    best = octaves;
+  }
+
+  void scan(double from, double to, double step) {
+    for (double octaves = from; octaves >= to; octaves -= step) try_at(octaves);
+  }
+};
 
 }  // namespace
 
+/// Within an octave only the phase of the grid changes; over octaves the subnormal codes win and
+/// the saturated lose. The second scan looks closer around the best of the first.
 float solve_mse(const Distribution& seen) {
+  constexpr double kCoarse = 1.0 / 16;
+  constexpr double kFine = 1.0 / 256;
   const E4m3Error error(seen);
-  const ErrorBounds of_largest = error.at(stored_scale(seen.largest));
-  float best = seen.largest;
-  double smallest = of_largest.lower;
-  for (int step = kLastStep; step >= kFirstStep; --step) {
-    const auto amax =
-        static_cast<float>(seen.largest * std::exp2(static_cast<double>(step) / kStepsPerOctave));
-    if (amax > kLargestRange) continue;
-    const double upper = error.at(stored_scale(amax)).upper;
-    if (upper < smallest) {
-      smallest = upper;
-      best = amax;
-    }
-  }
-  return best;
+  Search search{error, seen.largest, error.at(stored_scale(seen.largest)).lower};
+  search.scan(1.0, -4.0, kCoarse);
+  search.scan(search.best + kCoarse, search.best - kCoarse, kFine);
+  return search.best == 0 ? seen.largest
+                          : static_cast<float>(seen.largest * std::exp2(search.best));
 }
 
 }  // namespace octet::quant
