@@ -158,6 +158,15 @@ void expect_close(const Array& result, const Array& exact, double steps) {
   }
 }
 
+void expect_nearly_equal(const Array& result, const Array& exact, double steps) {
+  constexpr double kShare = 0.02;
+  expect_close(result, exact, steps);
+  if (::testing::Test::HasFailure()) return;
+  int64_t different = 0;
+  for (int64_t i = 0; i < exact.count(); ++i) different += result[i] == exact[i] ? 0 : 1;
+  EXPECT_LE(static_cast<double>(different), kShare * static_cast<double>(exact.count()));
+}
+
 void expect_equal(const Array& result, const Array& exact) {
   if (!same_form(result, exact)) return;
   for (int64_t i = 0; i < exact.count(); ++i) {

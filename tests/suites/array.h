@@ -51,6 +51,9 @@ const Tolerance& tolerance_of(DType dtype);
 /// infinities equal themselves. `exact` need not be rounded; `steps` roundings may have happened on
 /// the way.
 void expect_close(const Array& result, const Array& exact, double steps = 1);
+/// Equal but for 2 % of the elements, where FP32 sums of another order fell to the other side of a
+/// rounding; those are within the tolerance of `steps` roundings.
+void expect_nearly_equal(const Array& result, const Array& exact, double steps);
 /// Same dtype, shape and values.
 void expect_equal(const Array& result, const Array& exact);
 

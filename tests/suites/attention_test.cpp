@@ -27,7 +27,11 @@ struct Case {
   double v_scale = 1;
   double softmax_scale = 0;
   double y_scale = 1;
+  bool f16_steps = false;  ///< every step rounded to FP16, as the graph without fusion does
 
+  [[nodiscard]] double step(double value) const {
+    return f16_steps ? round_to(DType::f16, value) : value;
+  }
   [[nodiscard]] int64_t width() const { return heads * depth; }
 };
 
@@ -53,13 +57,13 @@ std::vector<double> probabilities(const Case& c, const Operands& o, int64_t row,
     for (int64_t d = head * c.depth; d < (head + 1) * c.depth; ++d) {
       sum += o.q[row * c.width() + d] * o.k[key * c.width() + d];
     }
-    scores.push_back(sum * c.scale * c.q_scale * c.k_scale);
+    scores.push_back(c.step(sum * c.scale * c.q_scale * c.k_scale));
   }
   const double highest = *std::ranges::max_element(scores);
   double total = 0;
   for (double& score : scores) total += score = std::exp(score - highest);
   for (double& score : scores) {
-    score /= total;
+    score = c.step(score / total);
     if (c.softmax_scale != 0) {
       score = round_to(DType::f8e4m3, score / c.softmax_scale) * c.softmax_scale;
     }
@@ -80,7 +84,7 @@ Array exact(const Case& c, const Operands& o, const std::vector<int64_t>& ranges
         for (size_t key = 0; key < p.size(); ++key) {
           sum += p[key] * o.v[(ranges[sample] + static_cast<int64_t>(key)) * c.width() + i];
         }
-        y[row * c.width() + i] = sum * c.v_scale;
+        y[row * c.width() + i] = c.step(sum * c.v_scale);
       }
     }
   }
@@ -96,7 +100,8 @@ Attributes attributes_of(const Case& c) {
           {"v_scale", static_cast<float>(c.v_scale)},
           {"softmax_scale", static_cast<float>(c.softmax_scale)},
           {"out_dtype", std::string(name_of(c.out))},
-          {"y_scale", static_cast<float>(c.y_scale)}};
+          {"y_scale", static_cast<float>(c.y_scale)},
+          {"steps", std::string(c.f16_steps ? "f16" : "f32")}};
 }
 
 std::vector<int64_t> equal_ranges(int64_t samples, int64_t rows) {
@@ -178,6 +183,16 @@ TEST_P(Attention, QuantizedProbabilities) {
       const Array y = solve(GetParam(), {"octet", "Attention", attributes_of(c), {o.q, o.k, o.v}});
       expect_close_but_for_borders(y, exact(c, o, equal_ranges(c.samples, c.rows)));
     }
+  }
+}
+
+TEST_P(Attention, EveryStepRounded) {
+  for (const bool causal : {false, true}) {
+    Case c{DType::f16, DType::f16, 2, 40, 3, 32, causal, 1};
+    c.f16_steps = true;
+    const Operands o = operands_of(c, {c.samples, c.rows, c.width()});
+    const Array y = solve(GetParam(), {"octet", "Attention", attributes_of(c), {o.q, o.k, o.v}});
+    expect_nearly_equal(y, exact(c, o, equal_ranges(c.samples, c.rows)), 4);
   }
 }
 

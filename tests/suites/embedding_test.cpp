@@ -119,21 +119,31 @@ TEST_P(Embedding, PackedRows) {
   }
 }
 
-Array patches_embedded(const Array& image, const Array& w, const Array& position, int64_t patch,
-                       int64_t leading) {
-  const int64_t columns = image.extent(3) / patch;
+constexpr int64_t kPatch = 4;
+
+/// One patch of an image times one column of the weight.
+double patch_product(const Array& image, int64_t index, int64_t patch, const Array& w,
+                     int64_t column) {
+  const int64_t across = image.extent(3) / kPatch;
+  double sum = 0;
+  for (int64_t k = 0; k < w.extent(0); ++k) {
+    const Shape tap = coordinates(k, {image.extent(1), kPatch, kPatch});
+    const Shape at{index, tap[0], patch / across * kPatch + tap[1],
+                   patch % across * kPatch + tap[2]};
+    sum += image[index_of(at, image.shape)] * w[k * w.extent(1) + column];
+  }
+  return sum;
+}
+
+/// Rows of patch products, rounded to `product` before the positions are added.
+Array patches_embedded(const Array& image, const Array& w, const Array& position, int64_t leading,
+                       DType product) {
   Array y = zeros(image.dtype, {image.extent(0), position.extent(0), position.extent(1)});
   for (int64_t i = 0; i < y.count(); ++i) {
     const Shape at = coordinates(i, y.shape);
     y[i] = position[at[1] * position.extent(1) + at[2]];
     if (at[1] < leading) continue;
-    const int64_t top = (at[1] - leading) / columns * patch;
-    const int64_t left = (at[1] - leading) % columns * patch;
-    for (int64_t k = 0; k < w.extent(0); ++k) {
-      const Shape tap = coordinates(k, {image.extent(1), patch, patch});
-      y[i] += image[index_of({at[0], tap[0], top + tap[1], left + tap[2]}, image.shape)] *
-              w[k * w.extent(1) + at[2]];
-    }
+    y[i] += round_to(product, patch_product(image, at[0], at[1] - leading, w, at[2]));
   }
   return y;
 }
@@ -146,15 +156,28 @@ TEST_P(Embedding, PatchEmbedding) {
       const Array position = random_array(dtype, {9 + leading, 37}, 11);
       Prepared prepared(GetParam(), Problem{"octet",
                                             "PatchEmbedding",
-                                            {{"patch", int64_t{4}}, {"leading", leading}},
+                                            {{"patch", kPatch}, {"leading", leading}},
                                             {Feed(image, {"batch", 3, 12, 12}), Feed::constant(w),
                                              Feed::constant(position)}});
       for (const int64_t batch : {3, 1}) {
         const Array part = first_rows(image, batch);
-        expect_close(prepared.run({part}).front(), patches_embedded(part, w, position, 4, leading));
+        expect_close(prepared.run({part}).front(),
+                     patches_embedded(part, w, position, leading, DType::f64));
       }
     }
   }
+}
+
+TEST_P(Embedding, PatchEmbeddingRoundsTheProductToF16) {
+  const Array image = random_array(DType::f16, {2, 3, 12, 12}, 12);
+  const Array w = random_array(DType::f16, {3 * 4 * 4, 37}, 13);
+  const Array position = random_array(DType::f16, {10, 37}, 14);
+  const Attributes attributes{
+      {"patch", kPatch}, {"leading", int64_t{1}}, {"steps", std::string("f16")}};
+  const Problem problem{
+      "octet", "PatchEmbedding", attributes, {image, Feed::constant(w), Feed::constant(position)}};
+  expect_nearly_equal(solve(GetParam(), problem),
+                      as(DType::f16, patches_embedded(image, w, position, 1, DType::f16)), 2);
 }
 
 }  // namespace

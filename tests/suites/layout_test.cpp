@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "tests/suites/chain.h"
 #include "tests/suites/naive.h"
 #include "tests/suites/problem.h"
 
@@ -130,30 +131,8 @@ TEST_P(Layout, Constant) {
   expect_equal(solve(GetParam(), {"", "Constant", {{"value", to_tensor(value)}}, {}}), value);
 }
 
-/// A graph that reshapes with the batch it finds at run time.
-struct Chain {
-  Graph graph{"chain"};
-  ValueId last{};
-
-  explicit Chain(const Dims& dims) : last(graph.add_input("x", DType::f32, dims)) {}
-
-  ValueId add(const std::string& op, std::vector<ValueId> inputs, Attributes attributes = {}) {
-    const std::string name = fmt::format("{}_{}", op, graph.value_count());
-    last = graph.add_value(name);
-    graph.add_node({name, "", op, std::move(inputs), {last}, std::move(attributes)});
-    return last;
-  }
-  ValueId integers(const std::vector<int64_t>& values, const Shape& shape) {
-    return graph.add_constant(fmt::format("integers_{}", graph.value_count()),
-                              Tensor::from<int64_t>(shape, values));
-  }
-  ValueId integers(const std::vector<int64_t>& values) {
-    return integers(values, {static_cast<int64_t>(values.size())});
-  }
-};
-
 TEST_P(Layout, ViewsWithSymbolicBatch) {
-  Chain chain({"batch", 4, 6});
+  Chain chain(DType::f32, {"batch", 4, 6});
   chain.add("Reshape", {chain.last, chain.integers({0, -1, 3})});  // [batch, 8, 3]
   chain.add("Unsqueeze", {chain.last, chain.integers({1})});       // [batch, 1, 8, 3]
   chain.add("Transpose", {chain.last}, {{"perm", std::vector<int64_t>{0, 1, 3, 2}}});
@@ -176,7 +155,7 @@ TEST_P(Layout, ViewsWithSymbolicBatch) {
 
 /// What exporters write around a dynamic batch: Shape, Gather, Unsqueeze, Concat, Reshape, Expand.
 TEST_P(Layout, TargetsComputedFromShape) {
-  Chain chain({"batch", 4, 6});
+  Chain chain(DType::f32, {"batch", 4, 6});
   const ValueId x = chain.last;
   const ValueId shape = chain.add("Shape", {x});
   const ValueId batch = chain.add("Gather", {shape, chain.integers({0}, {})});

@@ -25,6 +25,11 @@ struct Case {
   double x_scale = 1;
   double alpha = 1;
   double y_scale = 1;
+  bool f16_steps = false;  ///< every step rounded to FP16, as the graph without fusion does
+
+  [[nodiscard]] double step(double value) const {
+    return f16_steps ? round_to(DType::f16, value) : value;
+  }
 };
 
 std::string describe(const Case& c) {
@@ -33,10 +38,12 @@ std::string describe(const Case& c) {
                      static_cast<int>(c.scale), c.bias, c.residual, c.activation);
 }
 
-double activate(const std::string& name, double x) {
-  if (name == "quick_gelu") return naive_quick_gelu(x);
-  if (name == "gelu") return naive_gelu(x);
-  if (name == "gelu_tanh") return naive_gelu_tanh(x);
+double activate(const Case& c, double x) {
+  if (c.activation == "quick_gelu") {
+    return c.f16_steps ? naive_quick_gelu_in_f16(x) : naive_quick_gelu(x);
+  }
+  if (c.activation == "gelu") return naive_gelu(x);
+  if (c.activation == "gelu_tanh") return naive_gelu_tanh(x);
   return x;
 }
 
@@ -73,8 +80,9 @@ Array exact(const Case& c, const Operands& operands) {
     if (c.scale != Case::Scale::none) {
       factor *= operands.scale[c.scale == Case::Scale::columns ? n : 0];
     }
-    const double value = c.alpha * (factor * y[i] + (c.bias ? operands.bias[n] : 0));
-    y[i] = activate(c.activation, value) + (c.residual ? operands.residual[i] : 0);
+    const double shifted = c.step(c.step(factor * y[i]) + (c.bias ? operands.bias[n] : 0));
+    const double active = c.step(activate(c, c.step(c.alpha * shifted)));
+    y[i] = c.residual ? c.step(active + operands.residual[i]) : active;
   }
   y.shape = c.rows;
   y.shape.push_back(c.width);
@@ -82,14 +90,15 @@ Array exact(const Case& c, const Operands& operands) {
   return c.out == DType::f8e4m3 ? divided(y, c.y_scale) : y;
 }
 
-void check_case(const std::string& backend, const Case& c) {
-  SCOPED_TRACE(describe(c));
+/// The result of a backend and the exact one.
+std::pair<Array, Array> solve_case(const std::string& backend, const Case& c) {
   const Operands operands = operands_of(c);
   const Attributes attributes{{"x_scale", static_cast<float>(c.x_scale)},
                               {"alpha", static_cast<float>(c.alpha)},
                               {"activation", c.activation},
                               {"out_dtype", std::string(name_of(c.out))},
-                              {"y_scale", static_cast<float>(c.y_scale)}};
+                              {"y_scale", static_cast<float>(c.y_scale)},
+                              {"steps", std::string(c.f16_steps ? "f16" : "f32")}};
   const bool scaled = c.scale != Case::Scale::none;
   const Problem problem{"octet",
                         "Linear",
@@ -102,7 +111,13 @@ void check_case(const std::string& backend, const Case& c) {
   rounded.x_scale = round_to(DType::f32, c.x_scale);
   rounded.alpha = round_to(DType::f32, c.alpha);
   rounded.y_scale = round_to(DType::f32, c.y_scale);
-  expect_close(solve(backend, problem), exact(rounded, operands));
+  return {solve(backend, problem), exact(rounded, operands)};
+}
+
+void check_case(const std::string& backend, const Case& c) {
+  SCOPED_TRACE(describe(c));
+  const auto [result, expected] = solve_case(backend, c);
+  expect_close(result, expected);
 }
 
 TEST_P(Linear, OddSizes) {
@@ -152,6 +167,24 @@ TEST_P(Linear, Epilogues) {
           c.y_scale = 0.013;
           check_case(GetParam(), c);
         }
+      }
+    }
+  }
+}
+
+TEST_P(Linear, EveryStepRounded) {
+  for (const DType in : {DType::f16, DType::f8e4m3}) {
+    for (const std::string activation : {"none", "quick_gelu", "gelu"}) {
+      for (const DType out : {DType::f16, DType::f8e4m3}) {
+        Case c{in, in, out, {23}, 65, 90, Case::Scale::tensor};
+        c.bias = c.residual = c.f16_steps = true;
+        c.activation = activation;
+        c.x_scale = in == DType::f8e4m3 ? 0.0031 : 1;
+        c.alpha = 0.375;
+        c.y_scale = 0.013;
+        SCOPED_TRACE(describe(c));
+        const auto [result, expected] = solve_case(GetParam(), c);
+        expect_nearly_equal(result, as(out, as(DType::f32, expected)), 4);
       }
     }
   }

@@ -83,6 +83,11 @@ double naive_sigmoid(double x) {
 double naive_quick_gelu(double x) {
   return x * naive_sigmoid(1.702 * x);
 }
+double naive_quick_gelu_in_f16(double x) {
+  const double inner = round_to(DType::f16, round_to(DType::f16, 1.702) * x);
+  return round_to(DType::f16, x * round_to(DType::f16, naive_sigmoid(inner)));
+}
+
 double naive_gelu(double x) {
   return 0.5 * x * (1 + std::erf(x * std::sqrt(0.5)));
 }

@@ -28,6 +28,8 @@ Array product(const Array& a, const Array& b);
 
 double naive_sigmoid(double x);
 double naive_quick_gelu(double x);
+/// As three operators of an FP16 graph, each rounded.
+double naive_quick_gelu_in_f16(double x);
 double naive_gelu(double x);
 double naive_gelu_tanh(double x);
 

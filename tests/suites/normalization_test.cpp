@@ -94,6 +94,23 @@ TEST_P(Normalization, LayerNormStoresEveryDtype) {
   }
 }
 
+/// FP16 before the codes, as LayerNormalization and QuantizeLinear of an FP16 graph do.
+TEST_P(Normalization, LayerNormRoundsToF16BeforeTheCodes) {
+  const double scale = 0.0123291015625;
+  const Array x = random_array(DType::f16, {9, 130}, 13, -3, 3);
+  const Array gain = random_array(DType::f16, {130}, 14, 0.5, 2);
+  const Array shift = random_array(DType::f16, {130}, 15);
+  const Attributes attributes{{"epsilon", kEpsilon},
+                              {"out_dtype", std::string("f8e4m3")},
+                              {"y_scale", static_cast<float>(scale)},
+                              {"steps", std::string("f16")}};
+  const Problem problem{
+      "octet", "LayerNorm", attributes, {x, Feed::constant(gain), Feed::constant(shift)}};
+  const Array rows = as(DType::f16, layer_norm(x, gain, shift, kEpsilon));
+  Array codes = as(DType::f32, divided(as(DType::f32, rows), scale));
+  expect_nearly_equal(solve(GetParam(), problem), as(DType::f8e4m3, codes), 2);
+}
+
 TEST_P(Normalization, NanStaysInItsRow) {
   Array x = random_array(DType::f32, {3, 40}, 8);
   x.values[45] = std::numeric_limits<double>::quiet_NaN();

@@ -56,6 +56,9 @@ class Prepared {
   /// Arrays of the graph's inputs, in order.
   std::vector<Array> run(const std::vector<Array>& inputs);
 
+  /// The graph as the backend lowered it.
+  [[nodiscard]] const Graph& lowered() const { return session_->engine().graph(); }
+
  private:
   std::unique_ptr<runtime::Session> session_;
 };
