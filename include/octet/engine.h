@@ -65,6 +65,8 @@ class Engine {
 class Session {
  public:
   static Result<Session> create(const Engine& engine);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
   ~Session();

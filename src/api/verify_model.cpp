@@ -23,31 +23,48 @@ struct Batches {
   std::vector<Tensor> texts;
 };
 
-/// The first samples of the dataset that decode; of each its first caption.
+/// At most `count` samples.
+std::vector<data::Sample> next_samples(data::Dataset& dataset, int64_t count) {
+  std::vector<data::Sample> samples;
+  while (static_cast<int64_t>(samples.size()) < count) {
+    std::optional<data::Sample> sample = dataset.next();
+    if (!sample) break;
+    samples.push_back(std::move(*sample));
+  }
+  return samples;
+}
+
+void add_texts(const eval::Encoder& encoder, const std::vector<data::Sample>& samples,
+               std::vector<Tensor>& batches) {
+  std::vector<std::string> texts;
+  for (const data::Sample& sample : samples) {
+    if (!sample.captions.empty()) texts.push_back(sample.captions.front());
+  }
+  if (texts.empty() || encoder.text == nullptr) return;
+  int64_t truncated = 0;
+  batches.push_back(eval::text_input(encoder, texts, truncated));
+}
+
+void add_images(const eval::Encoder& encoder, std::vector<data::Sample> samples,
+                std::vector<Tensor>& batches) {
+  const data::Sample& first = samples.front();
+  const bool has_images = !first.encoded.empty() || first.raw.has_value();
+  if (!has_images || encoder.image == nullptr) return;
+  int64_t unreadable = 0;
+  Tensor pixels = eval::image_input(encoder, samples, false, unreadable);
+  if (!samples.empty()) batches.push_back(std::move(pixels));
+}
+
+/// The first samples of the dataset; of each its first caption.
 Batches read_batches(const eval::Encoder& encoder, const VerifyInputs& inputs) {
   const auto dataset = data::open_dataset(inputs.data);
   Batches batches;
-  int64_t unreadable = 0;
-  int64_t truncated = 0;
-  for (int64_t read = 0; read < inputs.samples;) {
-    std::vector<data::Sample> samples;
-    std::vector<std::string> texts;
-    while (static_cast<int64_t>(samples.size()) < std::min(kBatch, inputs.samples - read)) {
-      std::optional<data::Sample> sample = dataset->next();
-      if (!sample) break;
-      if (!sample->captions.empty()) texts.push_back(sample->captions.front());
-      samples.push_back(std::move(*sample));
-    }
+  for (int64_t left = inputs.samples; left > 0;) {
+    std::vector<data::Sample> samples = next_samples(*dataset, std::min(kBatch, left));
     if (samples.empty()) break;
-    read += static_cast<int64_t>(samples.size());
-    const bool has_images = !samples.front().encoded.empty() || samples.front().raw.has_value();
-    if (has_images && encoder.image != nullptr) {
-      batches.images.push_back(eval::image_input(encoder, samples, false, unreadable));
-      if (samples.empty()) batches.images.pop_back();
-    }
-    if (!texts.empty() && encoder.text != nullptr) {
-      batches.texts.push_back(eval::text_input(encoder, texts, truncated));
-    }
+    left -= static_cast<int64_t>(samples.size());
+    add_texts(encoder, samples, batches.texts);
+    add_images(encoder, std::move(samples), batches.images);
   }
   return batches;
 }

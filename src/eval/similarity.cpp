@@ -9,6 +9,22 @@
 
 namespace octet::eval {
 
+namespace {
+
+/// scores[column] = row · column, summed in the order of k.
+void score_row(const float* row, int64_t width, const float* columns, std::span<float> scores) {
+  std::ranges::fill(scores, 0.0F);
+  for (int64_t k = 0; k < width; ++k) {
+    const float factor = row[k];
+    const float* other = columns + k * static_cast<int64_t>(scores.size());
+    for (size_t column = 0; column < scores.size(); ++column) {
+      scores[column] += factor * other[column];
+    }
+  }
+}
+
+}  // namespace
+
 void for_each_similarity(
     const Tensor& a, const Tensor& b,
     const std::function<void(int64_t row, std::span<const float> scores)>& visit) {
@@ -22,14 +38,7 @@ void for_each_similarity(
   parallel_for(a.extent(0), 16, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(static_cast<size_t>(columns));
     for (int64_t row = begin; row < end; ++row) {
-      std::ranges::fill(scores, 0.0F);
-      for (int64_t k = 0; k < width; ++k) {
-        const float factor = rows[row * width + k];
-        const float* other = others + k * columns;
-        for (int64_t column = 0; column < columns; ++column) {
-          scores[static_cast<size_t>(column)] += factor * other[column];
-        }
-      }
+      score_row(rows + row * width, width, others, scores);
       visit(row, scores);
     }
   });

@@ -88,15 +88,6 @@ std::vector<float> as_floats(DType dtype, std::span<const std::byte> bytes) {
   return values;
 }
 
-Operand operand_of(const Tensor& tensor) {
-  Operand operand;
-  operand.dtype = tensor.dtype();
-  operand.rank = tensor.rank();
-  std::ranges::copy(tensor.shape(), operand.extents.begin());
-  operand.data = const_cast<std::byte*>(tensor.bytes().data());
-  return operand;
-}
-
 class TowerCheck {
  public:
   TowerCheck(std::shared_ptr<const runtime::Engine> reference,
@@ -128,7 +119,9 @@ class TowerCheck {
   }
 
  private:
-  bool is_block(const std::string& name) const { return std::ranges::count(blocks_, name) > 0; }
+  [[nodiscard]] bool is_block(const std::string& name) const {
+    return std::ranges::count(blocks_, name) > 0;
+  }
 
   void run_reference(const Tensor& batch) {
     const Graph& graph = reference_->graph();
@@ -178,7 +171,7 @@ class TowerCheck {
   }
 
   void compare_value(const Operand& value, const Tensor& expected, DriftSum& sum) const {
-    const Operand reference = operand_of(expected);
+    const Operand reference = runtime::view_of(expected);
     for (int64_t i = 0; i < samples_; ++i) {
       const auto ours = as_floats(value.dtype, rows_.of(value, i, is_packed(value, reference)));
       const auto theirs = as_floats(reference.dtype, rows_.of(reference, i, false));
@@ -187,7 +180,7 @@ class TowerCheck {
   }
 
   void compare_codes(const Operand& value, const Tensor& expected, DriftSum& sum) const {
-    const Operand reference = operand_of(expected);
+    const Operand reference = runtime::view_of(expected);
     for (int64_t i = 0; i < samples_; ++i) {
       const auto ours = rows_.of(value, i, is_packed(value, reference));
       const auto theirs = rows_.of(reference, i, false);
@@ -200,7 +193,7 @@ class TowerCheck {
   }
 
   void overwrite(const Operand& value, const Tensor& expected) const {
-    const Operand reference = operand_of(expected);
+    const Operand reference = runtime::view_of(expected);
     for (int64_t i = 0; i < samples_; ++i) {
       const auto target = rows_.of(value, i, is_packed(value, reference));
       const auto source = as_floats(reference.dtype, rows_.of(reference, i, false));

@@ -201,6 +201,7 @@ std::string name_or_empty(const Graph& graph, ValueId id) {
 
 std::vector<std::string> names(const Graph& graph, const std::vector<ValueId>& ids) {
   std::vector<std::string> result;
+  result.reserve(ids.size());
   for (const ValueId id : ids) result.push_back(name_or_empty(graph, id));
   return result;
 }

@@ -80,14 +80,14 @@ class Writer {
   }
 
  private:
-  Json value(const Value& value) const {
+  [[nodiscard]] Json value(const Value& value) const {
     Json json = {
         {"name", value.name}, {"dtype", name_of(value.dtype)}, {"dims", dims_to_json(value.dims)}};
     if (value.constant) json["constant"] = store_(*value.constant);
     return json;
   }
 
-  Json node(const Node& node) const {
+  [[nodiscard]] Json node(const Node& node) const {
     Json json = {{"name", node.name},
                  {"op", node.op},
                  {"inputs", references(node.inputs)},

@@ -25,8 +25,8 @@ std::string unique_name(const std::string& hint, const Taken& taken) {
 
 }  // namespace
 
-ValueId Patch::add_constant(std::string name, Tensor tensor) {
-  return graph_.add_constant(unique_name(name, graph_.value_names_), std::move(tensor));
+ValueId Patch::add_constant(const std::string& hint, Tensor tensor) {
+  return graph_.add_constant(unique_name(hint, graph_.value_names_), std::move(tensor));
 }
 
 ValueId Patch::add_value(const std::string& hint, DType dtype, Dims dims) {
@@ -50,7 +50,10 @@ void Patch::remove_node(NodeId node) {
 }
 
 void Patch::apply() {
-  for (const NodeId id : removed_) drop(id);
+  for (const NodeId id : removed_) {
+    drop(graph_, id);
+    std::erase(graph_.order_, id);
+  }
   for (const Replacement& change : replacements_) redirect(change);
   for (const InputChange& change : input_changes_) {
     graph_.nodes_.at(index(change.node)).inputs.at(change.index) = change.to;
@@ -64,14 +67,14 @@ void Patch::apply() {
   graph_.verify();
 }
 
-void Patch::drop(NodeId id) {
-  Node& node = graph_.nodes_.at(index(id));
+/// Takes a node out of the graph; its place in the order is the caller's business.
+void Patch::drop(Graph& graph, NodeId id) {
+  const Node& node = graph.nodes_.at(index(id));
   for (const ValueId output : node.outputs) {
-    if (output != kNoValue) graph_.producers_[index(output)].reset();
+    if (output != kNoValue) graph.producers_[index(output)].reset();
   }
-  graph_.node_live_[index(id)] = false;
-  graph_.node_names_.erase(node.name);
-  std::erase(graph_.order_, id);
+  graph.node_live_[index(id)] = false;
+  graph.node_names_.erase(node.name);
 }
 
 void Patch::redirect(const Replacement& change) {
@@ -120,41 +123,43 @@ void Patch::sort() {
   graph_.order_ = std::move(sorted);
 }
 
-size_t Patch::sweep(Graph& graph) {
+/// Drops nodes that no output needs, from the end; returns which values are still needed.
+std::vector<bool> Patch::sweep_nodes(Graph& graph) {
   std::vector<bool> needed(graph.values_.size(), false);
-  for (const ValueId id : graph.outputs_) needed[index(id)] = true;
-  size_t removed = 0;
+  const auto need = [&](const std::vector<ValueId>& ids) {
+    for (const ValueId id : ids) {
+      if (id != kNoValue) needed[index(id)] = true;
+    }
+  };
+  need(graph.outputs_);
+  need(graph.inputs_);
   std::vector<NodeId> kept;
   for (auto id = graph.order_.rbegin(); id != graph.order_.rend(); ++id) {
     const Node& node = graph.node(*id);
     const bool used = std::ranges::any_of(
         node.outputs, [&](ValueId output) { return output != kNoValue && needed[index(output)]; });
     if (!used) {
-      graph.node_live_[index(*id)] = false;
-      graph.node_names_.erase(node.name);
-      for (const ValueId output : node.outputs) {
-        if (output != kNoValue) graph.producers_[index(output)].reset();
-      }
-      ++removed;
+      drop(graph, *id);
       continue;
     }
     kept.push_back(*id);
-    for (const ValueId value : node.inputs) {
-      if (value != kNoValue) needed[index(value)] = true;
-    }
-    for (const ValueId value : node.outputs) {
-      if (value != kNoValue) needed[index(value)] = true;
-    }
+    need(node.inputs);
+    need(node.outputs);
   }
-  for (const ValueId id : graph.inputs_) needed[index(id)] = true;
   graph.order_.assign(kept.rbegin(), kept.rend());
+  return needed;
+}
+
+size_t Patch::sweep(Graph& graph) {
+  const size_t before = graph.order_.size();
+  const std::vector<bool> needed = sweep_nodes(graph);
   for (size_t i = 0; i < graph.values_.size(); ++i) {
     if (!graph.value_live_[i] || needed[i]) continue;
     graph.value_live_[i] = false;
     graph.value_names_.erase(graph.values_[i].name);
     graph.values_[i].constant.reset();
   }
-  return removed;
+  return before - graph.order_.size();
 }
 
 size_t remove_dead(Graph& graph) {
@@ -202,6 +207,7 @@ Graph extract(const Graph& graph, const std::vector<ValueId>& inputs,
     part.add_node(std::move(node));
   }
   std::vector<ValueId> ends;
+  ends.reserve(outputs.size());
   for (const ValueId id : outputs) ends.push_back(move(id));
   part.set_outputs(std::move(ends));
   return part;

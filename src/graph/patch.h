@@ -16,7 +16,7 @@ class Patch {
  public:
   explicit Patch(Graph& graph) : graph_(graph) {}
 
-  ValueId add_constant(std::string name, Tensor tensor);
+  ValueId add_constant(const std::string& hint, Tensor tensor);
   /// `hint` is made unique by a suffix when it is taken.
   ValueId add_value(const std::string& hint, DType dtype, Dims dims);
   void add_node(Node node);
@@ -44,7 +44,8 @@ class Patch {
     ValueId to;
   };
 
-  void drop(NodeId node);
+  static void drop(Graph& graph, NodeId node);
+  static std::vector<bool> sweep_nodes(Graph& graph);
   void redirect(const Replacement& change);
   void sort();
   static size_t sweep(Graph& graph);

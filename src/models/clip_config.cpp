@@ -53,8 +53,8 @@ void read_transformer(const Json& json, TransformerConfig& config, std::string_v
   config.epsilon = json_or(json, "layer_norm_eps", config.epsilon, where);
   config.activation =
       activation_from_name(json_or<std::string>(json, "hidden_act", "quick_gelu", where), where);
-  const auto positive = {config.width, config.ffn, config.layers, config.heads};
-  if (std::ranges::min(positive) < 1 || std::ranges::max(positive) > (1 << 20)) {
+  if (std::min({config.width, config.ffn, config.layers, config.heads}) < 1 ||
+      std::max({config.width, config.ffn, config.layers, config.heads}) > (1 << 20)) {
     fail_input(
         "{}: hidden_size, intermediate_size, num_hidden_layers and num_attention_heads "
         "must be positive",

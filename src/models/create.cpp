@@ -186,6 +186,7 @@ Json preprocessor_json(const ClipConfig& config) {
 
 std::vector<std::string> architecture_names() {
   std::vector<std::string> names;
+  names.reserve(kArchitectures.size());
   for (const Architecture& row : kArchitectures) names.emplace_back(row.name);
   return names;
 }

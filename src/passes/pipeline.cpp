@@ -49,6 +49,7 @@ void check_names(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     if (std::ranges::find(known, name, &Pass::name) != known.end()) continue;
     std::vector<std::string_view> all;
+    all.reserve(known.size());
     for (const Pass& pass : known) all.push_back(pass.name);
     fail(ErrorCode::usage, "no pass is called '{}'; there are {}", name, fmt::join(all, ", "));
   }

@@ -69,8 +69,8 @@ ErrorBounds E4m3Error::at(double scale) const {
     size_t end = bins_.size();
     if (code < grid.borders.size()) {
       const double border = grid.borders[code] * scale;
-      const auto from = means_.begin() + static_cast<ptrdiff_t>(begin);
-      end = static_cast<size_t>(std::lower_bound(from, means_.end(), border) - means_.begin());
+      end = begin;
+      while (end < bins_.size() && means_[end] < border) ++end;
       const double half_step = border - value;
       if (end > begin) slack += slack_at(end - 1, border, half_step, value);
       slack += slack_at(end, border, half_step, grid.values[code + 1] * scale);

@@ -43,6 +43,11 @@ struct Operand {
   }
 };
 
+/// A tensor as an operand that is only read; borrowed.
+Operand view_of(const Tensor& tensor);
+/// Its memory, for an operand whose extents come from elsewhere.
+std::byte* operand_data(const Tensor& tensor);
+
 /// What a kernel gets for one run. Operands stand as in the node; left-out optional inputs are not
 /// `present()`. The workspace has at least `workspace_bytes` bytes, aligned to 64.
 struct KernelArgs {

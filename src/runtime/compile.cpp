@@ -92,13 +92,14 @@ Operand operand_of(const Value& value, const SymbolSizes& sizes) {
         to_string(value.dims));
   operand.rank = shape->size();
   std::ranges::copy(*shape, operand.extents.begin());
-  if (value.constant) operand.data = const_cast<std::byte*>(value.constant->bytes().data());
+  if (value.constant) operand.data = operand_data(*value.constant);
   return operand;
 }
 
 std::vector<Operand> operands_of(const Graph& graph, const std::vector<ValueId>& ids,
                                  const SymbolSizes& sizes) {
   std::vector<Operand> operands;
+  operands.reserve(ids.size());
   for (const ValueId id : ids) {
     operands.push_back(id == kNoValue ? Operand{} : operand_of(graph.value(id), sizes));
   }

@@ -11,6 +11,7 @@ namespace {
 
 std::string names(const Graph& graph, const std::vector<ValueId>& ids) {
   std::vector<std::string> all;
+  all.reserve(ids.size());
   for (const ValueId id : ids) all.push_back(graph.value(id).name);
   return fmt::format("{}", fmt::join(all, ", "));
 }

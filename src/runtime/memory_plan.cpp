@@ -46,6 +46,7 @@ std::vector<Lifetime> lifetimes(const Graph& graph, const SymbolSizes& sizes) {
   }
   for (const ValueId output : graph.outputs()) touch(output, std::numeric_limits<size_t>::max());
   std::vector<Lifetime> result;
+  result.reserve(lives.size());
   for (const auto& [id, life] : lives) result.push_back(life);
   return result;
 }

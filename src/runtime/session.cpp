@@ -60,7 +60,7 @@ struct Session::State {
       extents[index].symbols[axis] = dim.is_symbolic() ? symbol_index(dim.symbol()) : kFixed;
     }
     if (value.constant) {
-      operand.data = const_cast<std::byte*>(value.constant->bytes().data());
+      operand.data = operand_data(*value.constant);
     } else if (const auto slot = plan.slots.find(id); slot != plan.slots.end()) {
       operand.data = arena.get() + slot->second.offset;
     }
@@ -165,7 +165,7 @@ void Session::bind_inputs(std::span<const Tensor> inputs) {
     check_type(graph.value(id), inputs[i]);
     bind_extents(id, inputs[i]);
     Operand& operand = state.operands[static_cast<size_t>(id)];
-    operand.data = const_cast<std::byte*>(inputs[i].bytes().data());
+    operand.data = operand_data(inputs[i]);
     state.resolve(static_cast<size_t>(id));
   }
 }
