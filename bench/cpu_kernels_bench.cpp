@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "bench/benches.h"
 #include "bench/peak.h"
 #include "cpu/column_vector.h"
 #include "cpu/product.h"
@@ -98,6 +99,7 @@ void register_products(const MatrixSet& set, const char* name, DType x, DType w,
                                           problem.columns, problem.depth);
     benchmark::RegisterBenchmark(label.c_str(), multiply, set, problem, x, w, peak)
         ->UseRealTime()
+        ->MeasureProcessCPUTime()
         ->MinTime(0.3)
         ->Unit(benchmark::kMillisecond);
   }
@@ -106,20 +108,16 @@ void register_products(const MatrixSet& set, const char* name, DType x, DType w,
 }  // namespace
 }  // namespace octet::cpu
 
-int main(int argc, char** argv) {
-  using namespace octet;
-  using namespace octet::cpu;
-  benchmark::Initialize(&argc, argv);
-  for (const MatrixSet& set : matrix_sets()) {
+void octet::bench::register_cpu_kernels() {
+  using cpu::register_products;
+  for (const cpu::MatrixSet& set : cpu::matrix_sets()) {
     if (!set.available()) continue;
-    const double f32_peak = bench::f32_peak();
-    const double e4m3_peak = bench::e4m3_peak(set.name);
+    const double f32 = f32_peak();
+    const double e4m3 = e4m3_peak(set.name);
     fmt::print("{}: peak with {} threads, f32 {:.0f} GFLOP/s, e4m3 {:.0f} GFLOP/s\n", set.name,
-               thread_count(), f32_peak / 1e9, e4m3_peak / 1e9);
-    register_products(set, "f32", DType::f32, DType::f32, f32_peak);
-    register_products(set, "f16_weights", DType::f32, DType::f16, f32_peak);
-    register_products(set, "e4m3", DType::f8e4m3, DType::f8e4m3, e4m3_peak);
+               thread_count(), f32 / 1e9, e4m3 / 1e9);
+    register_products(set, "f32", DType::f32, DType::f32, f32);
+    register_products(set, "f16_weights", DType::f32, DType::f16, f32);
+    register_products(set, "e4m3", DType::f8e4m3, DType::f8e4m3, e4m3);
   }
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
 }

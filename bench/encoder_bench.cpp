@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "base/threads.h"
+#include "bench/benches.h"
 #include "cpu/backend.h"
 #include "runtime/engine.h"
 #include "tensor/codecs.h"
@@ -131,15 +131,12 @@ void run_block(benchmark::State& state, const Precision& precision, int64_t batc
 }
 
 }  // namespace
-}  // namespace octet::bench
 
-int main(int argc, char** argv) {
-  using namespace octet::bench;
-  benchmark::Initialize(&argc, argv);
-  fmt::print("{} with {} threads\n", octet::cpu::CpuBackend().target(), octet::thread_count());
+void register_encoder_blocks() {
   for (const Precision& precision : kPrecisions) {
     for (const int64_t batch : {1, 8}) {
-      const std::string label = fmt::format("block/{}/batch{}", precision.name, batch);
+      const std::string label =
+          fmt::format("block/{}/batch{}/{}", precision.name, batch, cpu::CpuBackend().target());
       benchmark::RegisterBenchmark(label.c_str(), run_block, precision, batch)
           ->UseRealTime()
           ->MeasureProcessCPUTime()
@@ -147,6 +144,6 @@ int main(int argc, char** argv) {
           ->Unit(benchmark::kMillisecond);
     }
   }
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
 }
+
+}  // namespace octet::bench
