@@ -29,8 +29,8 @@ QuantizedModel quantize(const models::ClipModel& model, const Resolved& resolved
                         CalibrationData* data, const runtime::Backend& backend,
                         const CalibrateOptions& options);
 
-/// Creates the folder when it is missing and sees whether it can be written, before minutes go into
-/// calibration. `Error(failed)` when it cannot, `Error(usage)` when it is the model's own folder.
+/// Sees whether the folder can be written, before minutes go into calibration. Throws
+/// `Error(failed)` when it cannot, `Error(usage)` when it is the model's own folder.
 void check_target(const models::ClipModel& model, const std::filesystem::path& folder);
 
 /// Writes a checkpoint in the unified layout, the tokenizer's and preprocessing's files of the

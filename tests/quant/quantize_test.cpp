@@ -140,7 +140,7 @@ TEST(Quantize, EveryCalibratorKeepsTheModel) {
   const Tensor plain =
       test::run(tinyclip().build(Tower::image, {DType::f32}), test::reference(), pixels);
   for (const char* name : {"max", "percentile", "entropy", "mse"}) {
-    Recipe recipe = open_recipe("fp8-per-channel");
+    Recipe recipe = open_recipe("fp8");
     set_calibrator(recipe, parse_calibrator(name));
     CalibrationData data =
         CalibrationData::open(tinyclip(), {kRoot / "examples/tinyclip/calib"}, {.size = 16});
@@ -183,13 +183,12 @@ TEST(Quantize, AWeightWithNanIsNamed) {
 TEST(Quantize, AFullDiskLeavesNothing) {
   const QuantizedModel quantized = quantize_without_data(mini_clip(), "fp8-weights");
   const TemporaryFolder folder;
-  fs::create_directory(folder / "out");
   {
     const FileSizeLimit limit(100'000);
     expect_error(ErrorCode::failed, {"model.safetensors"},
                  [&] { save_quantized_model(quantized, mini_clip(), folder / "out", "0"); });
   }
-  EXPECT_TRUE(fs::is_empty(folder / "out"));
+  EXPECT_EQ(folder.entries(), 0);
 }
 
 TEST(Quantize, TargetsAreCheckedFirst) {
@@ -199,7 +198,7 @@ TEST(Quantize, TargetsAreCheckedFirst) {
   const auto file = folder.write("file", "x");
   expect_error(ErrorCode::failed, {"file"}, [&] { check_target(tinyclip(), file / "out"); });
   check_target(tinyclip(), folder / "new");
-  EXPECT_TRUE(!fs::exists(folder / "new") || fs::is_empty(folder / "new"));
+  EXPECT_FALSE(fs::exists(folder / "new"));
 }
 
 TEST(MakeStatic, DynamicInputsGetScales) {

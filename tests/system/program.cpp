@@ -1,10 +1,12 @@
 #include "tests/system/program.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <stdexcept>
 
 #include "base/files.h"
@@ -27,33 +29,62 @@ int wait_for(pid_t process) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// The program running, its output going to files.
+class Running {
+ public:
+  Running(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+    std::vector<std::string> words{OCTET_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<std::string> variables;
+    for (char** variable = ::environ; *variable != nullptr; ++variable)
+      variables.emplace_back(*variable);
+    variables.insert(variables.end(), environment.begin(), environment.end());
+
+    posix_spawn_file_actions_t files{};
+    ::posix_spawn_file_actions_init(&files);
+    constexpr int kCreate = O_WRONLY | O_CREAT | O_TRUNC;
+    ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out_.c_str(), kCreate, 0600);
+    ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err_.c_str(), kCreate, 0600);
+    const int failure = ::posix_spawn(&process_, OCTET_PROGRAM, &files, nullptr,
+                                      pointers(words).data(), pointers(variables).data());
+    ::posix_spawn_file_actions_destroy(&files);
+    if (failure != 0) throw std::runtime_error("cannot start " OCTET_PROGRAM);
+  }
+
+  void interrupt_when_it_speaks() const {
+    while (!std::filesystem::exists(err_) || std::filesystem::file_size(err_) == 0) {
+      siginfo_t ended{};
+      ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT);
+      if (ended.si_pid == process_) return;
+      ::usleep(1000);
+    }
+    ::kill(process_, SIGINT);
+  }
+
+  [[nodiscard]] Outcome wait() const {
+    const int exit_code = wait_for(process_);
+    return {exit_code, read_text(out_), read_text(err_)};
+  }
+
+ private:
+  test::TemporaryFolder folder_;
+  std::string out_ = (folder_ / "out").string();
+  std::string err_ = (folder_ / "err").string();
+  pid_t process_ = 0;
+};
+
 }  // namespace
 
 Outcome run_octet(const std::vector<std::string>& arguments,
                   const std::vector<std::string>& environment) {
-  const test::TemporaryFolder folder;
-  const std::string out = (folder / "out").string();
-  const std::string err = (folder / "err").string();
-  std::vector<std::string> words{OCTET_PROGRAM};
-  words.insert(words.end(), arguments.begin(), arguments.end());
-  std::vector<std::string> variables;
-  for (char** variable = ::environ; *variable != nullptr; ++variable)
-    variables.emplace_back(*variable);
-  variables.insert(variables.end(), environment.begin(), environment.end());
+  return Running(arguments, environment).wait();
+}
 
-  posix_spawn_file_actions_t files{};
-  ::posix_spawn_file_actions_init(&files);
-  constexpr int kCreate = O_WRONLY | O_CREAT | O_TRUNC;
-  ::posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(), kCreate, 0600);
-  ::posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(), kCreate, 0600);
-  pid_t process = 0;
-  const int failure = ::posix_spawn(&process, OCTET_PROGRAM, &files, nullptr,
-                                    pointers(words).data(), pointers(variables).data());
-  ::posix_spawn_file_actions_destroy(&files);
-  if (failure != 0) throw std::runtime_error("cannot start " OCTET_PROGRAM);
-  const int exit_code = wait_for(process);
-  return {exit_code, read_text(out), read_text(err)};
+Outcome interrupt_octet(const std::vector<std::string>& arguments) {
+  const Running program(arguments, {});
+  program.interrupt_when_it_speaks();
+  return program.wait();
 }
 
 }  // namespace octet::system_test

@@ -16,4 +16,7 @@ struct Outcome {
 Outcome run_octet(const std::vector<std::string>& arguments,
                   const std::vector<std::string>& environment = {});
 
+/// The same, but sends SIGINT as soon as the program has written to stderr (run it with -v).
+Outcome interrupt_octet(const std::vector<std::string>& arguments);
+
 }  // namespace octet::system_test
