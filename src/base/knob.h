@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,5 +19,9 @@ std::span<const Knob> all_knobs();
 
 /// The value in the environment, or the knob's fallback. `name` must be in the table.
 std::string knob(std::string_view name);
+
+/// Where the program may keep what it can make again: knob OCTET_CACHE, else $XDG_CACHE_HOME/octet,
+/// else ~/.cache/octet. Need not exist.
+std::filesystem::path cache_folder();
 
 }  // namespace octet
