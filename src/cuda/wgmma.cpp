@@ -1,0 +1,59 @@
+#include "cuda/wgmma.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+
+namespace octet::cuda {
+namespace {
+
+/// "pattern(0), pattern(1), ..."
+std::string list(fmt::format_string<int> pattern, int first, int count) {
+  std::string text;
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) text += ", ";
+    text += fmt::format(pattern, first + i);
+  }
+  return text;
+}
+
+std::string name(const WgmmaForm& form) {
+  if (form.operand == WgmmaOperand::e4m3) return "wgmma_e4m3";
+  return form.b_transposed ? "wgmma_f16_transposed_b" : "wgmma_f16";
+}
+
+/// Scale signs of both operands, and for f16 which of those in shared memory are transposed.
+std::string immediates(const WgmmaForm& form) {
+  if (form.operand == WgmmaOperand::e4m3) return "1, 1";
+  return fmt::format("1, 1, {}{}", form.a_in_registers ? "" : "0, ", form.b_transposed ? 1 : 0);
+}
+
+}  // namespace
+
+std::string wgmma_text(const WgmmaForm& form) {
+  check(form.n % 8 == 0 && form.n >= 8 && form.n <= 256, "wgmma of {} columns", form.n);
+  check(!form.b_transposed || form.operand == WgmmaOperand::f16,
+        "only f16 operands are transposed");
+  const int sums = form.n / 2;
+  const int a_count = form.a_in_registers ? 4 : 1;
+  const bool e4m3 = form.operand == WgmmaOperand::e4m3;
+  const std::string a = list("%{}", sums, a_count);
+  return fmt::format(
+      "__device__ __forceinline__ void {name}(float (&d)[{sums}], {a_type}, unsigned long long b,\n"
+      "    bool accumulate) {{\n"
+      "  asm volatile(\"{{.reg .pred add; setp.ne.b32 add, %{last}, 0;\\n\"\n"
+      "    \"wgmma.mma_async.sync.aligned.m64n{n}k{k}.f32.{type}.{type} {{{d}}}, \"\n"
+      "    \"{a}, %{b}, add, {immediates}; }}\"\n"
+      "    : {outputs}\n"
+      "    : {inputs}, \"l\"(b), \"r\"((int)accumulate));\n"
+      "}}\n",
+      fmt::arg("name", name(form)), fmt::arg("sums", sums),
+      fmt::arg("a_type", form.a_in_registers ? "const unsigned (&a)[4]" : "unsigned long long a"),
+      fmt::arg("last", sums + a_count + 1), fmt::arg("n", form.n), fmt::arg("k", e4m3 ? 32 : 16),
+      fmt::arg("type", e4m3 ? "e4m3" : "f16"), fmt::arg("d", list("%{}", 0, sums)),
+      fmt::arg("a", form.a_in_registers ? "{" + a + "}" : a), fmt::arg("b", sums + a_count),
+      fmt::arg("immediates", immediates(form)), fmt::arg("outputs", list("\"+f\"(d[{}])", 0, sums)),
+      fmt::arg("inputs", form.a_in_registers ? list("\"r\"(a[{}])", 0, 4) : "\"l\"(a)"));
+}
+
+}  // namespace octet::cuda
