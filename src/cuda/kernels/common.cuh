@@ -52,12 +52,17 @@ __device__ __forceinline__ uint32_t pack_e4m3x4(float a, float b, float c, float
       : "f"(a), "f"(b), "f"(c), "f"(d));
   return r;
 }
-__device__ __forceinline__ float4 unpack_e4m3x4(uint32_t bits) {
-  uint32_t low, high;
+// FP16 holds every E4M3 value.
+__device__ __forceinline__ uint2 e4m3x4_to_f16x4(uint32_t bits) {
+  uint2 r;
   asm("{.reg .b16 l, h; mov.b32 {l, h}, %2; cvt.rn.f16x2.e4m3x2 %0, l; cvt.rn.f16x2.e4m3x2 %1, h;}"
-      : "=r"(low), "=r"(high)
+      : "=r"(r.x), "=r"(r.y)
       : "r"(bits));
-  const float2 a = unpack_f16x2(low), b = unpack_f16x2(high);
+  return r;
+}
+__device__ __forceinline__ float4 unpack_e4m3x4(uint32_t bits) {
+  const uint2 pairs = e4m3x4_to_f16x4(bits);
+  const float2 a = unpack_f16x2(pairs.x), b = unpack_f16x2(pairs.y);
   return make_float4(a.x, a.y, b.x, b.y);
 }
 

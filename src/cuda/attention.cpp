@@ -1,0 +1,162 @@
+#include "cuda/attention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.h"
+
+namespace octet::cuda {
+namespace {
+
+constexpr int kMaxRows = 1024;
+constexpr int kMaxHeadDim = 128;
+
+std::string type_name(DType dtype) {
+  return dtype == DType::f8e4m3 ? "e4m3" : "f16";
+}
+
+bool is_supported(DType dtype) {
+  return dtype == DType::f8e4m3 || dtype == DType::f16;
+}
+
+int64_t rounded_up(int64_t value, int64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+// attention_mma.cu
+
+/// `Parameters` of the kernel.
+struct MmaParameters {
+  const void* q;
+  const void* k;
+  const void* v;
+  const void* ranges;
+  void* y;
+  int64_t q_pitch;
+  int64_t k_pitch;
+  int64_t v_pitch;
+  int rows;
+  int query_tiles;
+  float score_factor;
+  float inverse_softmax_scale;
+  float value_factor;
+  float inverse_y_scale;
+};
+
+KernelSource mma_source(const AttentionProblem& problem, const AttentionTactic& tactic) {
+  const auto flag = [](bool set) { return std::string(set ? "1" : "0"); };
+  return {"attention_mma.cu",
+          "attention_mma",
+          {{"T", type_name(problem.dtype)},
+           {"Y", type_name(problem.out_dtype)},
+           {"HEADS", std::to_string(problem.heads)},
+           {"HEAD_DIM", std::to_string(problem.head_dim)},
+           {"MAX_KEYS", std::to_string(problem.max_rows)},
+           {"WARPS", std::to_string(tactic.warps)},
+           {"SCORES_RESIDENT", flag(tactic.resident)},
+           {"CAUSAL", flag(problem.causal)},
+           {"RAGGED", flag(problem.ragged)},
+           {"POOLED", flag(problem.pooled_query)},
+           {"QUANTIZED", flag(problem.quantized)},
+           {"F16_STEPS", flag(problem.f16_steps)}},
+          ""};
+}
+
+/// Do the scores of all keys fit into registers beside the rest?
+bool fits_registers(const AttentionProblem& problem) {
+  return rounded_up(problem.max_rows, 16) / 2 + problem.head_dim / 2 <= 170;
+}
+
+std::vector<AttentionTactic> mma_candidates(const AttentionProblem& problem) {
+  const int rows = problem.pooled_query ? 1 : problem.max_rows;
+  std::vector<AttentionTactic> tactics;
+  for (const int warps : {4, 8, 2, 1}) {
+    if (warps > 1 && 8 * warps >= rows) continue;  // half of them would have no row
+    if (warps < 4 && rows > 128) continue;         // keys would be loaded too often
+    if (fits_registers(problem)) tactics.push_back({AttentionKernel::mma, warps, true});
+    tactics.push_back({AttentionKernel::mma, warps, false});
+  }
+  return tactics;
+}
+
+void launch_mma(CUstream stream, const Function& function, const AttentionProblem& problem,
+                const AttentionTactic& tactic, const AttentionOperands& operands,
+                const AttentionScales& scales, int64_t batch) {
+  const int key_tile = tactic.warps > 1 ? 64 : 32;
+  const int query_rows = problem.pooled_query ? 1 : problem.max_rows;
+  const int tile_rows = 16 * tactic.warps;
+  const int tiles = (query_rows + tile_rows - 1) / tile_rows;
+  const float softmax = problem.quantized ? scales.softmax : 1.0F;
+  const MmaParameters values{operands.q,
+                             operands.k,
+                             operands.v,
+                             operands.ranges,
+                             operands.y,
+                             problem.q_pitch,
+                             problem.k_pitch,
+                             problem.v_pitch,
+                             problem.max_rows,
+                             tiles,
+                             scales.scale * scales.q * scales.k,
+                             1 / softmax,
+                             softmax * scales.v,
+                             problem.out_dtype == DType::f8e4m3 ? 1 / scales.y : 1.0F};
+  const int64_t pitch = rounded_up(problem.head_dim, 16) + 8;  // in shared memory
+  const LaunchShape shape{static_cast<unsigned>(batch * problem.heads * tiles),
+                          static_cast<unsigned>(32 * tactic.warps),
+                          static_cast<unsigned>((tile_rows + key_tile) * pitch * 2)};
+  auto arguments = parameters(values);
+  function.launch(stream, shape, arguments);
+}
+
+}  // namespace
+
+std::string refusal(const AttentionProblem& problem) {
+  if (!is_supported(problem.dtype) || !is_supported(problem.out_dtype)) {
+    return "operands must be f8e4m3 or f16";
+  }
+  if (problem.head_dim % 8 != 0 || problem.head_dim > kMaxHeadDim) {
+    return fmt::format("a head of {} is not a multiple of 8 up to {}", problem.head_dim,
+                       kMaxHeadDim);
+  }
+  if (problem.max_rows > kMaxRows) {
+    return fmt::format("{} rows a sample are more than {}", problem.max_rows, kMaxRows);
+  }
+  for (const int64_t pitch : {problem.q_pitch, problem.k_pitch, problem.v_pitch}) {
+    if (pitch % 8 != 0) return fmt::format("a row pitch of {} is not a multiple of 8", pitch);
+  }
+  return {};
+}
+
+Json AttentionTactic::to_json() const {
+  return {{"kernel", "mma"}, {"warps", warps}, {"resident", resident}};
+}
+
+AttentionTactic AttentionTactic::from_json(const Json& json, std::string_view where) {
+  if (json_at<std::string>(json, "kernel", where) != "mma") {
+    fail_json_member("kernel", where, "names no attention kernel");
+  }
+  return {AttentionKernel::mma, json_at<int>(json, "warps", where),
+          json_at<bool>(json, "resident", where)};
+}
+
+std::vector<AttentionTactic> candidates(const AttentionProblem& problem,
+                                        const DeviceProperties& device) {
+  static_cast<void>(device);
+  return mma_candidates(problem);
+}
+
+KernelSource source(const AttentionProblem& problem, const AttentionTactic& tactic) {
+  check(refusal(problem).empty(), "attention: {}", refusal(problem));
+  return mma_source(problem, tactic);
+}
+
+void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
+            const AttentionTactic& tactic, const AttentionOperands& operands,
+            const AttentionScales& scales, int64_t batch) {
+  launch_mma(stream, function, problem, tactic, operands, scales, batch);
+}
+
+}  // namespace octet::cuda

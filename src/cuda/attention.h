@@ -1,0 +1,88 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "cuda/compiler.h"
+#include "cuda/driver.h"
+#include "tensor/tensor.h"
+
+// Multi-head attention on the device, without knowledge of graphs: what octet.Attention computes.
+namespace octet::cuda {
+
+/// How the producer of q, k and v stores them.
+enum class AttentionLayout {
+  /// q, k, v [tokens, pitch]; head h in columns [h * head_dim, (h + 1) * head_dim). They may stand
+  /// side by side in one tensor. Addresses are multiples of 8 elements, as are pitches.
+  rows,
+};
+
+/// What an attention kernel is specialised for. Pitches are in elements.
+struct AttentionProblem {
+  DType dtype = DType::f8e4m3;      ///< of q, k and v: f8e4m3 or f16
+  DType out_dtype = DType::f8e4m3;  ///< f8e4m3 or f16
+  int heads = 1;
+  int head_dim = 64;  ///< a multiple of 8, up to 128
+  int max_rows = 1;   ///< of a sample: all have so many, or at most so many when ragged; up to 1024
+  bool causal = false;
+  bool ragged = false;        ///< samples lie where `ranges` says
+  bool pooled_query = false;  ///< q and the output have one row a sample
+  bool quantized = true;      ///< the normalised probabilities are E4M3 codes
+  bool f16_steps = false;     ///< every step rounds to FP16, as the plain graph's do
+  AttentionLayout layout = AttentionLayout::rows;
+  int64_t q_pitch = 64;
+  int64_t k_pitch = 64;
+  int64_t v_pitch = 64;
+};
+
+/// Why no kernel here computes the problem, in words; empty when one does.
+std::string refusal(const AttentionProblem& problem);
+
+enum class AttentionKernel { mma };
+
+/// One way to compute a problem.
+struct AttentionTactic {
+  AttentionKernel kernel = AttentionKernel::mma;
+  int warps = 4;          ///< mma: 16 query rows each
+  bool resident = false;  ///< mma: scores of all keys stay in registers
+
+  [[nodiscard]] Json to_json() const;
+  /// Throws `Error(bad_input)` naming `where`.
+  static AttentionTactic from_json(const Json& json, std::string_view where);
+};
+
+/// Tactics for a problem that is not refused, the likeliest first; never empty.
+std::vector<AttentionTactic> candidates(const AttentionProblem& problem,
+                                        const DeviceProperties& device);
+
+KernelSource source(const AttentionProblem& problem, const AttentionTactic& tactic);
+
+/// Device addresses. `ranges` is i32 [batch, 2], a sample's first row and the row behind its last;
+/// only for ragged problems. `y` is [tokens, heads * head_dim], dense.
+struct AttentionOperands {
+  const void* q = nullptr;
+  const void* k = nullptr;
+  const void* v = nullptr;
+  const void* ranges = nullptr;
+  void* y = nullptr;
+};
+
+/// The numbers of octet.Attention.
+struct AttentionScales {
+  float scale = 1;
+  float q = 1;
+  float k = 1;
+  float v = 1;
+  float softmax = 1;  ///< of the probabilities' codes; unused when they are not quantized
+  float y = 1;        ///< of the output's codes; unused when it is f16
+};
+
+/// Issues the kernel on `stream` and returns. `function` is `source(problem, tactic)`, compiled.
+/// `batch` samples; more than none.
+void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
+            const AttentionTactic& tactic, const AttentionOperands& operands,
+            const AttentionScales& scales, int64_t batch);
+
+}  // namespace octet::cuda
