@@ -6,7 +6,8 @@
 
 namespace octet::cpu {
 
-runtime::KernelChoice TableBackend::choose(const Graph& graph, NodeId id) const {
+runtime::KernelChoice TableBackend::choose(const Graph& graph, NodeId id,
+                                           const runtime::SymbolRanges& /*symbols*/) const {
   const Node& node = graph.node(id);
   runtime::KernelChoice choice;
   for (const auto& table : tables_) {
@@ -32,8 +33,8 @@ Tensor TableBackend::pack(const Graph& graph, NodeId id, size_t index,
 }
 
 std::unique_ptr<runtime::Kernel> TableBackend::load(const Graph& graph, NodeId id,
-                                                    const std::string& kernel) const {
-  return entry(kernel).load(graph, graph.node(id));
+                                                    const runtime::KernelChoice& choice) const {
+  return entry(choice.kernel).load(graph, graph.node(id));
 }
 
 const KernelEntry& TableBackend::entry(const std::string& kernel) const {
@@ -51,8 +52,8 @@ std::string CpuBackend::target() const {
   return fmt::format("cpu/{}", matrix_set().name);
 }
 
-void CpuBackend::lower(Graph& graph) const {
-  passes::run_passes(graph, passes::fusion_passes(), {});
+void CpuBackend::lower(Graph& graph, std::span<const std::string> disabled) const {
+  passes::run_passes(graph, passes::fusion_passes(), disabled);
 }
 
 ReferenceBackend::ReferenceBackend() : TableBackend({reference_kernels()}) {}

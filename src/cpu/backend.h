@@ -14,12 +14,13 @@ namespace octet::cpu {
 /// refuse a node takes it.
 class TableBackend : public runtime::Backend {
  public:
-  [[nodiscard]] runtime::KernelChoice choose(const Graph& graph, NodeId node) const override;
+  [[nodiscard]] runtime::KernelChoice choose(const Graph& graph, NodeId node,
+                                             const runtime::SymbolRanges& symbols) const override;
   [[nodiscard]] Tensor pack(const Graph& graph, NodeId node, size_t index,
                             const std::string& kernel) const override;
   /// Throws `Error(bad_input)` for a kernel that the tables do not hold.
-  [[nodiscard]] std::unique_ptr<runtime::Kernel> load(const Graph& graph, NodeId node,
-                                                      const std::string& kernel) const override;
+  [[nodiscard]] std::unique_ptr<runtime::Kernel> load(
+      const Graph& graph, NodeId node, const runtime::KernelChoice& choice) const override;
 
  protected:
   using Tables = std::vector<std::span<const KernelEntry>>;
@@ -37,7 +38,7 @@ class CpuBackend : public TableBackend {
   CpuBackend();
   [[nodiscard]] std::string_view name() const override { return "cpu"; }
   [[nodiscard]] std::string target() const override;
-  void lower(Graph& graph) const override;
+  void lower(Graph& graph, std::span<const std::string> disabled) const override;
 };
 
 /// "reference": plain kernels on the graph as it is, the oracle.
@@ -46,7 +47,7 @@ class ReferenceBackend : public TableBackend {
   ReferenceBackend();
   [[nodiscard]] std::string_view name() const override { return "reference"; }
   [[nodiscard]] std::string target() const override { return "reference"; }
-  void lower(Graph& graph) const override { static_cast<void>(graph); }
+  void lower(Graph& /*graph*/, std::span<const std::string> /*disabled*/) const override {}
 };
 
 }  // namespace octet::cpu

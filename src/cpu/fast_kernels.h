@@ -19,7 +19,6 @@ KernelEntry quantize_vector();     // convert_kernels.cpp
 KernelEntry dequantize_vector();   // convert_kernels.cpp
 KernelEntry cast_vector();         // convert_kernels.cpp
 KernelEntry embedding_rows();      // embedding.cpp
-KernelEntry row_ranges();          // pooling.cpp
 KernelEntry pool_last();           // pooling.cpp
 
 }  // namespace octet::cpu

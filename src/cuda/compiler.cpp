@@ -2,8 +2,8 @@
 
 #include <dlfcn.h>
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <regex>
 #include <sstream>
@@ -42,7 +42,10 @@ struct Loaded {
 };
 
 constexpr std::array kUsualNames{
-    "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so",
+    "libnvrtc.so.13",
+    "libnvrtc.so.12",
+    "libnvrtc.so",
+    "/usr/local/cuda/lib64/libnvrtc.so",
     "/usr/local/cuda/lib/libnvrtc.so",
 };
 
@@ -231,7 +234,8 @@ const CompilerAvailability& compiler() {
 
 std::string full_text(const KernelSource& source) {
   std::string text;
-  for (const auto& [name, value] : source.defines) text += fmt::format("#define {} {}\n", name, value);
+  for (const auto& [name, value] : source.defines)
+    text += fmt::format("#define {} {}\n", name, value);
   text += source.prelude;
   std::vector<std::string> included;
   append_text(source.file, text, included);

@@ -174,8 +174,9 @@ void Device::make_current() const {
 std::shared_ptr<std::byte> allocate_device(const Device& device, size_t bytes) {
   device.make_current();
   CUdeviceptr address = 0;
-  check_cuda(driver().memory_alloc(&address, std::max<size_t>(bytes, 1)),
-             fmt::format("allocating {:.1f} MiB on the device", static_cast<double>(bytes) / 1048576));
+  check_cuda(
+      driver().memory_alloc(&address, std::max<size_t>(bytes, 1)),
+      fmt::format("allocating {:.1f} MiB on the device", static_cast<double>(bytes) / 1048576));
   return {reinterpret_cast<std::byte*>(address), [&device](std::byte* data) {
             device.make_current();
             static_cast<void>(driver().memory_free(address_of(data)));
@@ -199,8 +200,7 @@ Function::Function(const Device& device, const Tensor& cubin, const std::string&
   if (const CUresult result = driver().module_load(&module, cubin.bytes().data());
       result != kCudaSuccess) {
     fail_input("the kernel '{}' does not run on {} ({}): {}; build the plan again", entry,
-               device.properties().name, device.properties().arch(),
-               words_of(driver(), result));
+               device.properties().name, device.properties().arch(), words_of(driver(), result));
   }
   module_ = std::shared_ptr<CUmod_st>(module, [&device](CUmodule loaded_module) {
     device.make_current();
@@ -216,12 +216,9 @@ Function::Function(const Device& device, const Tensor& cubin, const std::string&
 void Function::launch(CUstream stream, const LaunchShape& shape, std::span<void*> arguments) const {
   CUlaunchAttribute cluster{kLaunchClusterDimension, {}, {}};
   cluster.value.cluster = {shape.cluster, 1, 1};
-  const CUlaunchConfig config{{shape.grid, shape.grid_y, 1},
-                              {shape.block, 1, 1},
-                              shape.shared_bytes,
-                              stream,
-                              &cluster,
-                              shape.cluster > 1 ? 1U : 0U};
+  const CUlaunchConfig config{
+      {shape.grid, shape.grid_y, 1}, {shape.block, 1, 1}, shape.shared_bytes, stream, &cluster,
+      shape.cluster > 1 ? 1U : 0U};
   check_cuda(driver().launch(&config, function_, arguments.data(), nullptr), "launching a kernel");
 }
 

@@ -53,14 +53,14 @@ struct DriverTable {
   CUresult (*launch)(const CUlaunchConfig*, CUfunction, void**, void**);
   CUresult (*tensor_map_tiled)(CUtensorMap*, int type, uint32_t rank, CUdeviceptr,
                                const uint64_t* extents, const uint64_t* strides,
-                               const uint32_t* box, const uint32_t* element_strides,
-                               int interleave, int swizzle, int promotion, int fill);
+                               const uint32_t* box, const uint32_t* element_strides, int interleave,
+                               int swizzle, int promotion, int fill);
 };
 
 /// Whether libcuda and a device are here, and if not, why, in words.
 struct Availability {
   bool available = false;
-  std::string reason;  ///< empty when available
+  std::string reason;      ///< empty when available
   int driver_version = 0;  ///< 13000 is 13.0; 0 without a driver
 };
 const Availability& availability();
@@ -108,7 +108,9 @@ std::shared_ptr<std::byte> allocate_device(const Device& device, size_t bytes);
 /// Host memory that copies need not stage.
 std::shared_ptr<std::byte> allocate_pinned(const Device& device, size_t bytes);
 /// The address of device memory as the driver takes it.
-inline CUdeviceptr address_of(const void* data) { return reinterpret_cast<CUdeviceptr>(data); }
+inline CUdeviceptr address_of(const void* data) {
+  return reinterpret_cast<CUdeviceptr>(data);
+}
 
 /// Shape of one launch, in blocks and threads.
 struct LaunchShape {

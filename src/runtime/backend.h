@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -10,7 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "graph/graph.h"
+#include "runtime/stream.h"
 #include "tensor/tensor.h"
 
 namespace octet::runtime {
@@ -54,6 +57,7 @@ struct KernelArgs {
   std::span<const Operand> inputs;
   std::span<const Operand> outputs;
   std::span<std::byte> workspace;
+  Stream* stream = nullptr;  ///< of the backend's own kind; what a device kernel is issued to
 };
 
 /// A kernel prepared for one node of one plan. Immutable, shared by all Sessions of an Engine.
@@ -71,9 +75,18 @@ class Kernel {
     static_cast<void>(outputs);
     return 0;
   }
-  /// Computes every output. Must not allocate.
+  /// Computes every output, or issues the work that does to `args.stream`. Must not allocate.
   virtual void run(const KernelArgs& args) const = 0;
 };
+
+/// Sizes a symbolic dimension may have at run time.
+struct SymbolRange {
+  int64_t min = 1;
+  int64_t opt = 1;
+  int64_t max = 1;
+  friend bool operator==(const SymbolRange&, const SymbolRange&) = default;
+};
+using SymbolRanges = std::map<std::string, SymbolRange, std::less<>>;
 
 /// Which entry of a backend's kernel table takes a node, and why the ones before it refused.
 struct KernelChoice {
@@ -83,6 +96,8 @@ struct KernelChoice {
   };
   std::string kernel;  ///< empty when every entry refused
   std::vector<Refusal> refusals;
+  Json tactic;               ///< how the kernel was specialised for the node; null where it is not
+  std::vector<Tensor> code;  ///< U8: machine code that the tactic refers to by index
 };
 
 /// The only door to a device. Implementations are stateless and safe to use from several threads.
@@ -97,17 +112,37 @@ class Backend {
   [[nodiscard]] virtual std::string_view name() const = 0;
   /// What plans of this machine are made for, such as "cpu/avx512-bf16".
   [[nodiscard]] virtual std::string target() const = 0;
-  /// Device passes: fuses and lowers the verified, shape-inferred graph to what the kernels take.
-  virtual void lower(Graph& graph) const = 0;
-  /// Walks the kernel table for one node of a lowered graph.
-  [[nodiscard]] virtual KernelChoice choose(const Graph& graph, NodeId node) const = 0;
+  /// Device passes, less those named in `disabled`: fuses and lowers the verified, shape-inferred
+  /// graph to what the kernels take.
+  virtual void lower(Graph& graph, std::span<const std::string> disabled) const = 0;
+  /// Walks the kernel table for one node of a lowered graph and, where the kernel can be
+  /// specialised, finds the best way for sizes inside `symbols`.
+  [[nodiscard]] virtual KernelChoice choose(const Graph& graph, NodeId node,
+                                            const SymbolRanges& symbols) const = 0;
   /// The bytes under which constant input `index` of a node goes into the plan: packed for the
   /// chosen kernel, or the constant as it is. Every kernel set of a backend reads the same packing.
   [[nodiscard]] virtual Tensor pack(const Graph& graph, NodeId node, size_t index,
                                     const std::string& kernel) const = 0;
   /// Prepares the chosen kernel for a node. Constants of `graph` are packed already.
   [[nodiscard]] virtual std::unique_ptr<Kernel> load(const Graph& graph, NodeId node,
-                                                     const std::string& kernel) const = 0;
+                                                     const KernelChoice& choice) const = 0;
+
+  // What a device with memory of its own overrides.
+
+  [[nodiscard]] virtual std::unique_ptr<Stream> make_stream() const {
+    return std::make_unique<HostStream>();
+  }
+  /// The constant where kernels can read it; a view of it where that is host memory.
+  [[nodiscard]] virtual Tensor place(const Tensor& constant) const { return constant; }
+  /// Packed rows (octet.RowRanges) are counted up to a multiple of this, so that fewer sizes occur;
+  /// what the rows behind the last sample hold is undefined.
+  [[nodiscard]] virtual int64_t row_granularity() const { return 1; }
+  /// Bytes behind a value that kernels may read or write besides its own.
+  [[nodiscard]] virtual uint64_t bytes_behind(const Graph& graph, ValueId value) const {
+    static_cast<void>(graph);
+    static_cast<void>(value);
+    return 0;
+  }
 };
 
 }  // namespace octet::runtime

@@ -1,11 +1,13 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "graph/patch.h"
 #include "ops/ops.h"
 #include "passes/passes.h"
 #include "runtime/memory_plan.h"
 #include "runtime/plan.h"
+#include "runtime/row_ranges.h"
 
 namespace octet::runtime {
 namespace {
@@ -28,15 +30,19 @@ void check_symbols(const Graph& graph, const SymbolRanges& ranges) {
   }
 }
 
-/// The largest size of every symbol, those that a node determines at run time included.
-SymbolSizes largest_sizes(const Graph& graph, const SymbolRanges& ranges) {
+/// The size of every symbol at one end of its range; of those that a node determines at run time
+/// the largest that is possible then.
+SymbolSizes sizes_at(const Graph& graph, const SymbolRanges& ranges, int64_t SymbolRange::*end,
+                     int64_t row_granularity) {
   SymbolSizes sizes;
-  for (const auto& [name, range] : ranges) sizes[name] = range.max;
+  for (const auto& [name, range] : ranges) sizes[name] = range.*end;
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    if (!node.is("RowRanges", kOctetDomain)) continue;
+    if (!decides_extents(node)) continue;
     const auto ids = to_shape(octet::bind(graph.value(node.inputs.at(0)).dims, sizes));
-    if (ids) sizes[node.text("symbol", "")] = element_count(*ids);
+    if (!ids) continue;
+    sizes[node.text("symbol", "")] =
+        (element_count(*ids) + row_granularity - 1) / row_granularity * row_granularity;
   }
   return sizes;
 }
@@ -49,21 +55,36 @@ std::string explain(const KernelChoice& choice) {
   return text.empty() ? "it has no kernel for this operator" : text;
 }
 
-std::vector<Step> choose_kernels(const Graph& graph, const Backend& backend) {
+Step choose_kernel(const Graph& graph, NodeId id, const Backend& backend,
+                   const CompileOptions& options) {
+  Step step{id, {}, 0, 0};
+  const Node& node = graph.node(id);
+  if (decides_extents(node)) {
+    if (graph.producer(node.inputs.at(0))) {
+      fail_input("node '{}' ({}): it decides extents from values that are only computed", node.name,
+                 node.op);
+    }
+    return step;
+  }
+  if (find_op(node.domain, node.op)->is_view) return step;
+  step.choice = backend.choose(graph, id, options.symbols);
+  if (step.choice.kernel.empty()) {
+    fail_input("node '{}' ({}): backend {} cannot run it: {}", node.name, node.op, backend.name(),
+               explain(step.choice));
+  }
+  return step;
+}
+
+std::vector<Step> choose_kernels(const Graph& graph, const Backend& backend,
+                                 const CompileOptions& options) {
+  const SymbolSizes usual =
+      sizes_at(graph, options.symbols, &SymbolRange::opt, backend.row_granularity());
   std::vector<Step> steps;
   for (const NodeId id : graph.order()) {
-    const Node& node = graph.node(id);
-    Step step{id, {}, {}, 0};
-    if (!find_op(node.domain, node.op)->is_view) {
-      KernelChoice choice = backend.choose(graph, id);
-      if (choice.kernel.empty()) {
-        fail_input("node '{}' ({}): backend {} cannot run it: {}", node.name, node.op,
-                   backend.name(), explain(choice));
-      }
-      step.kernel = std::move(choice.kernel);
-      step.refusals = std::move(choice.refusals);
-    }
-    steps.push_back(std::move(step));
+    throw_if_interrupted();
+    steps.push_back(choose_kernel(graph, id, backend, options));
+    Step& step = steps.back();
+    if (!step.choice.kernel.empty()) step.flops = cost_of(graph, id, usual).flops;
   }
   return steps;
 }
@@ -71,12 +92,12 @@ std::vector<Step> choose_kernels(const Graph& graph, const Backend& backend) {
 void pack_constants(Graph& graph, const std::vector<Step>& steps, const Backend& backend) {
   Patch patch(graph);
   for (const Step& step : steps) {
-    if (step.kernel.empty()) continue;
+    if (step.choice.kernel.empty()) continue;
     const Node& node = graph.node(step.node);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!graph.is_constant(node.inputs[i])) continue;
       const Value& value = graph.value(node.inputs[i]);
-      Tensor packed = backend.pack(graph, step.node, i, step.kernel);
+      Tensor packed = backend.pack(graph, step.node, i, step.choice.kernel);
       if (packed == *value.constant) continue;
       patch.replace_input(step.node, i, patch.add_constant(value.name + "/packed", packed));
     }
@@ -108,9 +129,9 @@ std::vector<Operand> operands_of(const Graph& graph, const std::vector<ValueId>&
 
 void plan_workspaces(Plan& plan, const Backend& backend, const SymbolSizes& sizes) {
   for (Step& step : plan.steps) {
-    if (step.kernel.empty()) continue;
+    if (step.choice.kernel.empty()) continue;
     const Node& node = plan.graph.node(step.node);
-    const auto kernel = backend.load(plan.graph, step.node, step.kernel);
+    const auto kernel = backend.load(plan.graph, step.node, step.choice);
     step.workspace_bytes = kernel->workspace_bytes(operands_of(plan.graph, node.inputs, sizes),
                                                    operands_of(plan.graph, node.outputs, sizes));
     plan.workspace_bytes = std::max(plan.workspace_bytes, step.workspace_bytes);
@@ -123,7 +144,7 @@ Plan compile(Graph graph, const Backend& backend, const CompileOptions& options)
   check_symbols(graph, options.symbols);
   infer_types(graph);
   passes::run_passes(graph, passes::canonical_passes(), options.disabled_passes);
-  backend.lower(graph);
+  backend.lower(graph, options.disabled_passes);
   infer_types(graph);
   Plan plan{std::string(backend.name()),
             backend.target(),
@@ -134,10 +155,12 @@ Plan compile(Graph graph, const Backend& backend, const CompileOptions& options)
             0,
             0,
             options.facts};
-  plan.steps = choose_kernels(plan.graph, backend);
+  plan.steps = choose_kernels(plan.graph, backend, options);
   pack_constants(plan.graph, plan.steps, backend);
-  const SymbolSizes sizes = largest_sizes(plan.graph, options.symbols);
-  MemoryPlan memory = plan_memory(plan.graph, sizes);
+  const SymbolSizes sizes =
+      sizes_at(plan.graph, options.symbols, &SymbolRange::max, backend.row_granularity());
+  MemoryPlan memory = plan_memory(
+      plan.graph, sizes, [&](ValueId value) { return backend.bytes_behind(plan.graph, value); });
   plan.slots = std::move(memory.slots);
   plan.arena_bytes = memory.arena_bytes;
   plan_workspaces(plan, backend, sizes);

@@ -38,10 +38,15 @@ std::shared_ptr<const Engine> Engine::load(Plan plan, const Backend& backend) {
     log_info("the plan was built on {} and runs on {}; its packing suits both", plan.target,
              backend.target());
   }
-  std::shared_ptr<Engine> engine(new Engine(std::move(plan)));
+  std::shared_ptr<Engine> engine(new Engine(std::move(plan), backend));
+  const Graph& graph = engine->plan_.graph;
   for (const Step& step : engine->plan_.steps) {
     engine->kernels_.push_back(
-        step.kernel.empty() ? nullptr : backend.load(engine->plan_.graph, step.node, step.kernel));
+        step.choice.kernel.empty() ? nullptr : backend.load(graph, step.node, step.choice));
+  }
+  for (const ValueId id : graph.values()) {
+    if (graph.is_constant(id))
+      engine->placed_.emplace(id, backend.place(*graph.value(id).constant));
   }
   return engine;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -22,6 +23,9 @@ class Engine {
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] const Graph& graph() const { return plan_.graph; }
   [[nodiscard]] const Kernel* kernel(size_t step) const { return kernels_[step].get(); }
+  [[nodiscard]] const Backend& backend() const { return backend_; }
+  /// A constant of the graph where the backend's kernels read it.
+  [[nodiscard]] const Tensor& placed(ValueId constant) const { return placed_.at(constant); }
   /// Index of a graph input or output by name; throws `Error(usage)` listing the names.
   [[nodiscard]] size_t input_index(std::string_view name) const;
   [[nodiscard]] size_t output_index(std::string_view name) const;
@@ -29,10 +33,12 @@ class Engine {
   [[nodiscard]] int64_t max_size(std::string_view symbol) const;
 
  private:
-  explicit Engine(Plan plan) : plan_(std::move(plan)) {}
+  Engine(Plan plan, const Backend& backend) : plan_(std::move(plan)), backend_(backend) {}
 
   Plan plan_;
+  const Backend& backend_;  ///< lives as long as the program
   std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::map<ValueId, Tensor> placed_;
 };
 
 /// Called after every step with the node and its operands of this run. Outputs may be overwritten
@@ -60,11 +66,17 @@ class Session {
   /// The same, outputs copied into tensors of their own.
   std::vector<Tensor> run_copied(std::span<const Tensor> inputs);
 
-  /// Empty to remove. Views (Reshape and the like) are reported too.
+  /// Empty to remove. Views (Reshape and the like) are reported too. Operands are in host memory.
   void set_hook(StepHook hook);
+
+  /// Of the last run, by the device's clock.
+  [[nodiscard]] RunTimes times() const;
 
  private:
   struct State;
+  void allocate_transfers();
+  void decide_extents();
+  void fetch_outputs();
   void bind_inputs(std::span<const Tensor> inputs);
   void bind_extents(ValueId id, const Tensor& given);
 

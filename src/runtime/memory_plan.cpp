@@ -8,7 +8,7 @@
 namespace octet::runtime {
 namespace {
 
-constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kAlignment = 256;  // what devices like to transfer at once
 
 struct Lifetime {
   ValueId value{};
@@ -18,17 +18,19 @@ struct Lifetime {
   uint64_t offset = 0;
 };
 
-uint64_t padded_bytes(const Value& value, const SymbolSizes& sizes) {
+uint64_t padded_bytes(const Value& value, const SymbolSizes& sizes, uint64_t behind) {
   const std::optional<Shape> shape = to_shape(octet::bind(value.dims, sizes));
   if (!shape) {
     fail(ErrorCode::usage, "value '{}' {} has a dimension without a size; give --shapes",
          value.name, to_string(value.dims));
   }
-  const uint64_t bytes = static_cast<uint64_t>(element_count(*shape)) * size_of(value.dtype);
+  const uint64_t bytes =
+      static_cast<uint64_t>(element_count(*shape)) * size_of(value.dtype) + behind;
   return std::max<uint64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
 
-std::vector<Lifetime> lifetimes(const Graph& graph, const SymbolSizes& sizes) {
+std::vector<Lifetime> lifetimes(const Graph& graph, const SymbolSizes& sizes,
+                                const std::function<uint64_t(ValueId)>& bytes_behind) {
   std::map<ValueId, Lifetime> lives;
   const auto touch = [&](ValueId id, size_t step) {
     const auto found = lives.find(storage_of(graph, id));
@@ -38,7 +40,8 @@ std::vector<Lifetime> lifetimes(const Graph& graph, const SymbolSizes& sizes) {
     const Node& node = graph.node(graph.order()[step]);
     for (const ValueId output : node.outputs) {
       if (output == kNoValue || storage_of(graph, output) != output) continue;
-      lives[output] = {output, padded_bytes(graph.value(output), sizes), step, step};
+      lives[output] = {output, padded_bytes(graph.value(output), sizes, bytes_behind(output)), step,
+                       step};
     }
     for (const ValueId input : node.inputs) {
       if (input != kNoValue) touch(input, step);
@@ -85,8 +88,9 @@ ValueId storage_of(const Graph& graph, ValueId id) {
   return id;
 }
 
-MemoryPlan plan_memory(const Graph& graph, const SymbolSizes& sizes) {
-  std::vector<Lifetime> lives = lifetimes(graph, sizes);
+MemoryPlan plan_memory(const Graph& graph, const SymbolSizes& sizes,
+                       const std::function<uint64_t(ValueId)>& bytes_behind) {
+  std::vector<Lifetime> lives = lifetimes(graph, sizes, bytes_behind);
   std::ranges::stable_sort(lives, std::greater<>(), &Lifetime::size);
   MemoryPlan plan;
   std::vector<Lifetime> placed;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "graph/graph.h"
@@ -17,8 +18,9 @@ struct MemoryPlan {
 };
 
 /// Places every computed value in one arena: values whose lifetimes overlap get disjoint ranges,
-/// offsets are multiples of 64. Graph outputs live to the end. `sizes` holds the largest size of
-/// every symbol.
-MemoryPlan plan_memory(const Graph& graph, const SymbolSizes& sizes);
+/// offsets are multiples of 256. Graph outputs live to the end. `sizes` holds the largest size of
+/// every symbol; `bytes_behind` says what a value needs besides its own bytes.
+MemoryPlan plan_memory(const Graph& graph, const SymbolSizes& sizes,
+                       const std::function<uint64_t(ValueId)>& bytes_behind);
 
 }  // namespace octet::runtime

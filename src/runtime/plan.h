@@ -12,20 +12,11 @@
 
 namespace octet::runtime {
 
-/// Sizes a symbolic dimension may have at run time.
-struct SymbolRange {
-  int64_t min = 1;
-  int64_t opt = 1;
-  int64_t max = 1;
-  friend bool operator==(const SymbolRange&, const SymbolRange&) = default;
-};
-using SymbolRanges = std::map<std::string, SymbolRange, std::less<>>;
-
 struct Step {
   NodeId node{};
-  std::string kernel;                           ///< empty for a view
-  std::vector<KernelChoice::Refusal> refusals;  ///< why earlier table entries were not taken
+  KernelChoice choice;  ///< no kernel for a view, and for what the session runs itself
   uint64_t workspace_bytes = 0;
+  double flops = 0;  ///< at the `opt` sizes
 };
 
 /// Where a computed value lives in the arena, for the largest sizes.

@@ -13,7 +13,7 @@ namespace {
 using checkpoint::NamedTensor;
 using checkpoint::SafetensorsFile;
 
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr size_t kAlignment = 64;
 constexpr size_t kHashBytes = 16;
 constexpr const char* kMetadataKey = "octet_plan";
@@ -62,11 +62,17 @@ Json refusals_to_json(const std::vector<KernelChoice::Refusal>& refusals) {
   return list;
 }
 
-Json steps_to_json(const Plan& plan) {
+Json steps_to_json(const Plan& plan, Sections& sections) {
   Json list = Json::array();
   for (const Step& step : plan.steps) {
-    Json json = {{"kernel", step.kernel}, {"workspace", step.workspace_bytes}};
-    if (!step.refusals.empty()) json["refusals"] = refusals_to_json(step.refusals);
+    const KernelChoice& choice = step.choice;
+    Json json = {
+        {"kernel", choice.kernel}, {"workspace", step.workspace_bytes}, {"flops", step.flops}};
+    if (!choice.refusals.empty()) json["refusals"] = refusals_to_json(choice.refusals);
+    if (!choice.tactic.is_null()) json["tactic"] = choice.tactic;
+    for (const Tensor& code : choice.code) {
+      json["code"].push_back({sections.store(code), code.size_bytes()});
+    }
     list.push_back(std::move(json));
   }
   return list;
@@ -92,7 +98,7 @@ Json to_json(const Plan& plan, Sections& sections) {
           {"target", plan.target},
           {"graph", graph_to_json(plan.graph, [&](const Tensor& t) { return sections.store(t); })},
           {"symbols", symbols_to_json(plan.symbols)},
-          {"steps", steps_to_json(plan)},
+          {"steps", steps_to_json(plan, sections)},
           {"slots", slots_to_json(plan)},
           {"arena_bytes", plan.arena_bytes},
           {"workspace_bytes", plan.workspace_bytes},
@@ -139,21 +145,38 @@ SymbolRanges symbols_from_json(const Json& json) {
   return symbols;
 }
 
-std::vector<Step> steps_from_json(const Json& json, const Graph& graph) {
+/// A constant lies at the beginning of its section.
+Tensor constant_from(const SafetensorsFile& file, const std::string& section, DType dtype,
+                     const Shape& shape) {
+  const auto found = file.tensors.find(section);
+  if (found == file.tensors.end()) fail_input("section '{}' is missing", section);
+  const size_t size = static_cast<size_t>(element_count(shape)) * size_of(dtype);
+  if (size > found->second.size_bytes()) fail_input("section '{}' is too short", section);
+  return Tensor::view(dtype, shape, found->second.bytes().first(size),
+                      std::make_shared<Tensor>(found->second));
+}
+
+KernelChoice choice_from_json(const Json& json, const SafetensorsFile& file) {
+  KernelChoice choice;
+  choice.kernel = json.at("kernel").get<std::string>();
+  choice.tactic = json.value("tactic", Json());
+  for (const Json& refusal : json.value("refusals", Json::array())) {
+    choice.refusals.push_back({refusal.at(0).get<std::string>(), refusal.at(1).get<std::string>()});
+  }
+  for (const Json& code : json.value("code", Json::array())) {
+    choice.code.push_back(
+        constant_from(file, code.at(0).get<std::string>(), DType::u8, {code.at(1).get<int64_t>()}));
+  }
+  return choice;
+}
+
+std::vector<Step> steps_from_json(const Json& json, const Graph& graph,
+                                  const SafetensorsFile& file) {
   if (json.size() != graph.order().size()) fail_input("steps and nodes differ in number");
   std::vector<Step> steps;
   for (const Json& item : json) {
-    Step step{graph.order()[steps.size()],
-              item.at("kernel").get<std::string>(),
-              {},
-              item.at("workspace").get<uint64_t>()};
-    if (item.contains("refusals")) {
-      for (const Json& refusal : item.at("refusals")) {
-        step.refusals.push_back(
-            {refusal.at(0).get<std::string>(), refusal.at(1).get<std::string>()});
-      }
-    }
-    steps.push_back(std::move(step));
+    steps.push_back({graph.order()[steps.size()], choice_from_json(item, file),
+                     item.at("workspace").get<uint64_t>(), item.at("flops").get<double>()});
   }
   return steps;
 }
@@ -170,17 +193,6 @@ std::map<ValueId, ArenaSlot> slots_from_json(const Json& json, const Graph& grap
     slots[*id] = slot;
   }
   return slots;
-}
-
-/// A constant lies at the beginning of its section.
-Tensor constant_from(const SafetensorsFile& file, const std::string& section, DType dtype,
-                     const Shape& shape) {
-  const auto found = file.tensors.find(section);
-  if (found == file.tensors.end()) fail_input("section '{}' is missing", section);
-  const size_t size = static_cast<size_t>(element_count(shape)) * size_of(dtype);
-  if (size > found->second.size_bytes()) fail_input("section '{}' is too short", section);
-  return Tensor::view(dtype, shape, found->second.bytes().first(size),
-                      std::make_shared<Tensor>(found->second));
 }
 
 }  // namespace
@@ -223,7 +235,7 @@ Plan load_plan(const std::filesystem::path& path) {
     };
     plan.graph = graph_from_json(json.at("graph"), load, where);
     plan.symbols = symbols_from_json(json.at("symbols"));
-    plan.steps = steps_from_json(json.at("steps"), plan.graph);
+    plan.steps = steps_from_json(json.at("steps"), plan.graph, file);
     plan.arena_bytes = json.at("arena_bytes").get<uint64_t>();
     plan.slots = slots_from_json(json.at("slots"), plan.graph, plan.arena_bytes);
     plan.workspace_bytes = json.at("workspace_bytes").get<uint64_t>();

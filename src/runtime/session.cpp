@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "runtime/engine.h"
+#include "runtime/row_ranges.h"
 
 namespace octet::runtime {
 namespace {
@@ -22,21 +23,39 @@ struct BoundStep {
   std::vector<size_t> outputs;
   std::vector<Operand> input_operands;
   std::vector<Operand> output_operands;
-  int counts_rows_of = kFixed;  ///< symbol that this step's output determines
+  int rows_symbol = kFixed;  ///< of a step that decides extents: the symbol that counts all rows
+
+  [[nodiscard]] bool decides_extents() const { return rows_symbol != kFixed; }
 };
+
+/// An operand's copy in host memory, for hooks.
+Operand on_host(const Operand& operand, Stream& stream,
+                std::vector<std::shared_ptr<std::byte>>& kept) {
+  if (!operand.present()) return operand;
+  kept.push_back(allocate_aligned(operand.size_bytes()));
+  Operand copy = operand;
+  copy.data = kept.back().get();
+  stream.download({copy.data, copy.size_bytes()}, operand.data);
+  return copy;
+}
 
 }  // namespace
 
 struct Session::State {
+  std::unique_ptr<Stream> stream;
   std::vector<std::string> symbol_names;
   std::vector<int64_t> symbol_sizes;
   std::vector<Operand> operands;         ///< by value id, one more for "left out"
   std::vector<SymbolicExtents> extents;  ///< by value id
   std::vector<BoundStep> steps;
-  std::vector<Operand> outputs;
+  std::vector<Operand> outputs;  ///< in host memory
   std::shared_ptr<std::byte> arena;
   std::shared_ptr<std::byte> workspace;
   size_t workspace_bytes = 0;
+  // Only for devices with memory of their own: inputs there, outputs here.
+  std::vector<std::shared_ptr<std::byte>> device_inputs;
+  std::vector<std::shared_ptr<std::byte>> host_outputs;
+  std::vector<Operand> given;  ///< the caller's inputs
   StepHook hook;
 
   int symbol_index(const std::string& name) {
@@ -47,8 +66,9 @@ struct Session::State {
     return static_cast<int>(symbol_names.size()) - 1;
   }
 
-  void prepare_value(const Graph& graph, ValueId id, const Plan& plan) {
-    const Value& value = graph.value(id);
+  void prepare_value(const Engine& engine, ValueId id) {
+    const Plan& plan = engine.plan();
+    const Value& value = plan.graph.value(id);
     const auto index = static_cast<size_t>(id);
     Operand& operand = operands[index];
     operand.dtype = value.dtype;
@@ -60,7 +80,7 @@ struct Session::State {
       extents[index].symbols[axis] = dim.is_symbolic() ? symbol_index(dim.symbol()) : kFixed;
     }
     if (value.constant) {
-      operand.data = operand_data(*value.constant);
+      operand.data = operand_data(engine.placed(id));
     } else if (const auto slot = plan.slots.find(id); slot != plan.slots.end()) {
       operand.data = arena.get() + slot->second.offset;
     }
@@ -81,29 +101,61 @@ struct Session::State {
     return id == kNoValue ? operands.size() - 1 : static_cast<size_t>(id);
   }
 
-  void run_step(BoundStep& step) {
+  /// Resolves a step's operands and issues its kernel.
+  void issue(BoundStep& step) {
     for (const size_t output : step.outputs) resolve(output);
-    if (step.kernel == nullptr)
+    if (step.kernel == nullptr && !step.decides_extents()) {
       operands[step.outputs.front()].data = operands[step.inputs.front()].data;
+    }
     for (size_t i = 0; i < step.inputs.size(); ++i) {
       step.input_operands[i] = operands[step.inputs[i]];
     }
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       step.output_operands[i] = operands[step.outputs[i]];
     }
-    if (step.kernel != nullptr) {
-      step.kernel->run(
-          {step.input_operands, step.output_operands, {workspace.get(), workspace_bytes}});
-    }
-    if (step.counts_rows_of != kFixed) count_rows(step);
-    if (hook) hook(*step.node, step.input_operands, step.output_operands);
+    if (step.kernel == nullptr) return;
+    step.kernel->run({step.input_operands,
+                      step.output_operands,
+                      {workspace.get(), workspace_bytes},
+                      stream.get()});
   }
 
-  /// The symbol that counts all rows is the end of the last sample's range.
-  void count_rows(const BoundStep& step) {
-    const Operand& ranges = step.output_operands.front();
-    symbol_sizes[static_cast<size_t>(step.counts_rows_of)] =
-        ranges.as<int32_t>()[ranges.count() - 1];
+  /// Runs what decides extents, on the host, and counts the packed rows.
+  void decide_extents(BoundStep& step, const Operand& ids, int64_t granularity) {
+    const size_t output = step.outputs.front();
+    resolve(output);
+    Operand ranges = operands[output];
+    std::shared_ptr<std::byte> copy;
+    if (!stream->on_host()) {
+      copy = allocate_aligned(ranges.size_bytes());
+      ranges.data = copy.get();
+    }
+    const int64_t rows = fill_row_ranges(*step.node, ids, ranges);
+    symbol_sizes[static_cast<size_t>(step.rows_symbol)] =
+        (rows + granularity - 1) / granularity * granularity;
+    if (copy) stream->upload(operands[output].data, {ranges.data, ranges.size_bytes()});
+  }
+
+  void run_watched(BoundStep& step) {
+    issue(step);
+    if (stream->on_host()) {
+      hook(*step.node, step.input_operands, step.output_operands);
+      return;
+    }
+    std::vector<std::shared_ptr<std::byte>> kept;
+    std::vector<Operand> inputs;
+    std::vector<Operand> results;
+    for (const Operand& operand : step.input_operands) {
+      inputs.push_back(on_host(operand, *stream, kept));
+    }
+    for (const Operand& operand : step.output_operands) {
+      results.push_back(on_host(operand, *stream, kept));
+    }
+    stream->wait();
+    hook(*step.node, inputs, results);
+    for (size_t i = 0; i < results.size(); ++i) {
+      stream->upload(step.output_operands[i].data, {results[i].data, results[i].size_bytes()});
+    }
   }
 };
 
@@ -124,12 +176,13 @@ Session::Session(std::shared_ptr<const Engine> engine)
   const Plan& plan = engine_->plan();
   const Graph& graph = plan.graph;
   State& state = *state_;
-  state.arena = allocate_aligned(plan.arena_bytes);
-  state.workspace = allocate_aligned(plan.workspace_bytes);
+  state.stream = engine_->backend().make_stream();
+  state.arena = state.stream->allocate(plan.arena_bytes);
+  state.workspace = state.stream->allocate(plan.workspace_bytes);
   state.workspace_bytes = plan.workspace_bytes;
   state.operands.resize(graph.value_count() + 1);
   state.extents.resize(graph.value_count());
-  for (const ValueId id : graph.values()) state.prepare_value(graph, id, plan);
+  for (const ValueId id : graph.values()) state.prepare_value(*engine_, id);
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const Node& node = graph.node(plan.steps[i].node);
     BoundStep step{&node, engine_->kernel(i), {}, {}, {}, {}, kFixed};
@@ -137,12 +190,34 @@ Session::Session(std::shared_ptr<const Engine> engine)
     for (const ValueId id : node.outputs) step.outputs.push_back(state.operand_index(id));
     step.input_operands.resize(step.inputs.size());
     step.output_operands.resize(step.outputs.size());
-    if (node.is("RowRanges", kOctetDomain)) {
-      step.counts_rows_of = state.symbol_index(node.text("symbol", ""));
-    }
+    if (decides_extents(node)) step.rows_symbol = state.symbol_index(node.text("symbol", ""));
     state.steps.push_back(std::move(step));
   }
+  state.given.resize(graph.inputs().size());
   state.outputs.resize(graph.outputs().size());
+  if (!state.stream->on_host()) allocate_transfers();
+}
+
+/// Places for the inputs on the device and for the outputs on the host, at their largest.
+void Session::allocate_transfers() {
+  const Graph& graph = engine_->graph();
+  State& state = *state_;
+  const auto largest_bytes = [&](ValueId id) {
+    const Value& value = graph.value(id);
+    size_t bytes = size_of(value.dtype);
+    for (const Dim& dim : value.dims) {
+      bytes *=
+          static_cast<size_t>(dim.is_symbolic() ? engine_->max_size(dim.symbol()) : dim.size());
+    }
+    return bytes;
+  };
+  for (const ValueId id : graph.inputs()) {
+    state.device_inputs.push_back(state.stream->allocate(largest_bytes(id)));
+    state.operands[static_cast<size_t>(id)].data = state.device_inputs.back().get();
+  }
+  for (const ValueId id : graph.outputs()) {
+    state.host_outputs.push_back(state.stream->allocate_host(largest_bytes(id)));
+  }
 }
 
 Session::Session(Session&&) noexcept = default;
@@ -164,9 +239,14 @@ void Session::bind_inputs(std::span<const Tensor> inputs) {
     const ValueId id = graph.inputs()[i];
     check_type(graph.value(id), inputs[i]);
     bind_extents(id, inputs[i]);
-    Operand& operand = state.operands[static_cast<size_t>(id)];
-    operand.data = operand_data(inputs[i]);
+    state.given[i] = view_of(inputs[i]);
     state.resolve(static_cast<size_t>(id));
+    Operand& operand = state.operands[static_cast<size_t>(id)];
+    if (state.stream->on_host()) {
+      operand.data = state.given[i].data;
+    } else {
+      state.stream->upload(operand.data, inputs[i].bytes());
+    }
   }
 }
 
@@ -190,14 +270,48 @@ void Session::bind_extents(ValueId id, const Tensor& given) {
   }
 }
 
-std::span<const Operand> Session::run(std::span<const Tensor> inputs) {
-  bind_inputs(inputs);
-  for (BoundStep& step : state_->steps) state_->run_step(step);
-  const std::vector<ValueId>& outputs = engine_->graph().outputs();
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    state_->outputs[i] = state_->operands[static_cast<size_t>(outputs[i])];
+void Session::decide_extents() {
+  const std::vector<ValueId>& inputs = engine_->graph().inputs();
+  for (BoundStep& step : state_->steps) {
+    if (!step.decides_extents()) continue;
+    const auto input = std::ranges::find(inputs, step.node->inputs.front());
+    state_->decide_extents(step, state_->given[static_cast<size_t>(input - inputs.begin())],
+                           engine_->backend().row_granularity());
   }
-  return state_->outputs;
+}
+
+std::span<const Operand> Session::run(std::span<const Tensor> inputs) {
+  State& state = *state_;
+  bind_inputs(inputs);
+  decide_extents();
+  if (state.hook) {
+    for (BoundStep& step : state.steps) state.run_watched(step);
+  } else {
+    state.stream->run(state.symbol_sizes, [&] {
+      for (BoundStep& step : state.steps) state.issue(step);
+    });
+  }
+  fetch_outputs();
+  return state.outputs;
+}
+
+void Session::fetch_outputs() {
+  State& state = *state_;
+  const std::vector<ValueId>& ids = engine_->graph().outputs();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto index = static_cast<size_t>(ids[i]);
+    state.resolve(index);
+    state.outputs[i] = state.operands[index];
+    if (state.stream->on_host()) continue;
+    state.outputs[i].data = state.host_outputs[i].get();
+    state.stream->download({state.outputs[i].data, state.outputs[i].size_bytes()},
+                           state.operands[index].data);
+  }
+  state.stream->wait();
+}
+
+RunTimes Session::times() const {
+  return state_->stream->times();
 }
 
 std::vector<Tensor> Session::run_copied(std::span<const Tensor> inputs) {

@@ -47,13 +47,13 @@ struct BinaryNode {
 
 TEST(CpuBackend, ChoosesTheFirstEntryThatTakesTheNode) {
   const BinaryNode add("Add", DType::f32);
-  EXPECT_EQ(ReferenceBackend().choose(add.graph, add.node).kernel, "reference.Add");
-  EXPECT_NE(CpuBackend().choose(add.graph, add.node).kernel, "reference.Add");
+  EXPECT_EQ(ReferenceBackend().choose(add.graph, add.node, {}).kernel, "reference.Add");
+  EXPECT_NE(CpuBackend().choose(add.graph, add.node, {}).kernel, "reference.Add");
 }
 
 TEST(CpuBackend, SaysWhyEarlierEntriesRefused) {
   const BinaryNode add("Add", DType::i64);
-  const auto choice = CpuBackend().choose(add.graph, add.node);
+  const auto choice = CpuBackend().choose(add.graph, add.node, {});
   EXPECT_EQ(choice.kernel, "reference.Add");
   ASSERT_FALSE(choice.refusals.empty());
   for (const auto& refusal : choice.refusals) EXPECT_FALSE(refusal.reason.empty());
@@ -67,7 +67,7 @@ TEST(CpuBackend, NamesItsTarget) {
 TEST(CpuBackend, UnknownKernelOfAForeignPlan) {
   const BinaryNode add("Add", DType::f32);
   test::expect_error(ErrorCode::bad_input, {"cpu", "add.of_tomorrow"}, [&] {
-    static_cast<void>(CpuBackend().load(add.graph, add.node, "add.of_tomorrow"));
+    static_cast<void>(CpuBackend().load(add.graph, add.node, {"add.of_tomorrow", {}, {}, {}}));
   });
 }
 

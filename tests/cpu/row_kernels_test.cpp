@@ -249,19 +249,6 @@ TEST(Embedding, AnIdOutsideTheTableIsNamed) {
                      [&] { static_cast<void>(node.run(embedding_rows())); });
 }
 
-TEST(RowRanges, EndsAtTheEndOfText) {
-  const Tensor ids =
-      Tensor::from<int64_t>({3, 4}, std::vector<int64_t>{5, 9, 9, 1, 9, 2, 3, 4, 1, 2, 3, 4});
-  OneNode by_id(kOctetDomain, "RowRanges", {{"eos_token_id", int64_t{9}}});
-  by_id.input(ids).output(DType::i32, {3, 2});
-  EXPECT_EQ(by_id.run(row_ranges()),
-            Tensor::from<int32_t>({3, 2}, std::vector<int32_t>{0, 2, 2, 3, 3, 4}));
-  OneNode by_maximum(kOctetDomain, "RowRanges", {{"eos_token_id", int64_t{-1}}});
-  by_maximum.input(ids).output(DType::i32, {3, 2});
-  EXPECT_EQ(by_maximum.run(row_ranges()),
-            Tensor::from<int32_t>({3, 2}, std::vector<int32_t>{0, 2, 2, 3, 3, 7}));
-}
-
 TEST(PoolLast, TakesEachSamplesLastRow) {
   const Tensor x = random_tensor(DType::f16, {7, 5}, 1);
   OneNode node(kOctetDomain, "PoolLast");

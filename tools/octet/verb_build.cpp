@@ -24,11 +24,12 @@ void print_explanation(const runtime::Plan& plan) {
   for (const runtime::Step& step : plan.steps) {
     const Node& node = plan.graph.node(step.node);
     std::string refusals;
-    for (const auto& refusal : step.refusals) {
+    for (const auto& refusal : step.choice.refusals) {
       refusals +=
           fmt::format("{}{}: {}", refusals.empty() ? "" : "; ", refusal.kernel, refusal.reason);
     }
-    table.add_row({node.name, node.op, step.kernel.empty() ? "(view)" : step.kernel, refusals});
+    table.add_row(
+        {node.name, node.op, step.choice.kernel.empty() ? "(view)" : step.choice.kernel, refusals});
   }
   print_text(table.text());
 }

@@ -10,7 +10,6 @@
 #include "data/preprocess.h"
 #include "models/clip.h"
 #include "onnx/import.h"
-#include "ops/ops.h"
 #include "passes/precision.h"
 #include "runtime/plan.h"
 #include "tensor/codecs.h"
@@ -221,18 +220,16 @@ Report inspect_onnx(const fs::path& path, bool explain) {
 Section steps_section(const runtime::Plan& plan, bool explain) {
   Section section{"steps", {"node", "operator", "kernel", "output", "MFLOP"}, {}};
   if (explain) section.heading.emplace_back("passed over");
-  SymbolSizes sizes;
-  for (const auto& [name, range] : plan.symbols) sizes[name] = range.opt;
   for (const runtime::Step& step : plan.steps) {
     const Node& node = plan.graph.node(step.node);
     const Value& output = plan.graph.value(node.outputs.front());
     std::vector<std::string> row{
-        node.name, node.op, step.kernel.empty() ? "(view)" : step.kernel,
+        node.name, node.op, step.choice.kernel.empty() ? "(view)" : step.choice.kernel,
         fmt::format("{} {}", name_of(output.dtype), to_string(output.dims))};
-    row.push_back(fmt::format("{:.1f}", cost_of(plan.graph, step.node, sizes).flops / 1e6));
+    row.push_back(fmt::format("{:.1f}", step.flops / 1e6));
     if (explain) {
       std::string refusals;
-      for (const auto& refusal : step.refusals) {
+      for (const auto& refusal : step.choice.refusals) {
         refusals +=
             fmt::format("{}{}: {}", refusals.empty() ? "" : "; ", refusal.kernel, refusal.reason);
       }

@@ -12,35 +12,6 @@
 namespace octet::cpu::reference {
 namespace {
 
-/// Rows [begin, end) of each sample in the packed rows, one after the other; a sample ends with its
-/// end-of-text token.
-class RowRanges : public Kernel {
- public:
-  explicit RowRanges(const InferenceContext& context)
-      : eos_(context.node.integer("eos_token_id", -1)) {}
-
-  void run(const KernelArgs& args) const override {
-    const Operand& ids = args.inputs[0];
-    auto* ranges = args.outputs[0].as<int32_t>();
-    int32_t next = 0;
-    for (int64_t sample = 0; sample < ids.extent(0); ++sample) {
-      const std::span row(ids.as<int64_t>() + sample * ids.extent(1),
-                          static_cast<size_t>(ids.extent(1)));
-      ranges[2 * sample] = next;
-      next += static_cast<int32_t>(end_position(row)) + 1;
-      ranges[2 * sample + 1] = next;
-    }
-  }
-
- private:
-  [[nodiscard]] int64_t end_position(std::span<const int64_t> ids) const {
-    const auto found = eos_ < 0 ? std::ranges::max_element(ids) : std::ranges::find(ids, eos_);
-    return found == ids.end() ? 0 : found - ids.begin();
-  }
-
-  int64_t eos_;
-};
-
 /// Token row plus position row.
 class Embedding : public Kernel {
  public:
@@ -157,7 +128,6 @@ class PatchEmbedding : public Kernel {
 };
 
 constexpr std::array kKernels{
-    entry<RowRanges>("reference.RowRanges", kOctetDomain, "RowRanges"),
     entry<Embedding>("reference.Embedding", kOctetDomain, "Embedding"),
     entry<PoolLast>("reference.PoolLast", kOctetDomain, "PoolLast"),
     entry<PatchEmbedding>("reference.PatchEmbedding", kOctetDomain, "PatchEmbedding"),
