@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "cuda/attention_sm90.h"
 
 namespace octet::cuda {
 namespace {
@@ -75,8 +76,8 @@ std::vector<AttentionTactic> mma_candidates(const AttentionProblem& problem) {
   for (const int warps : {4, 8, 2, 1}) {
     if (warps > 1 && 8 * warps >= rows) continue;  // half of them would have no row
     if (warps < 4 && rows > 128) continue;         // keys would be loaded too often
-    if (fits_registers(problem)) tactics.push_back({AttentionKernel::mma, warps, true});
-    tactics.push_back({AttentionKernel::mma, warps, false});
+    if (fits_registers(problem)) tactics.push_back({AttentionKernel::mma, warps, true, 0, 0});
+    tactics.push_back({AttentionKernel::mma, warps, false, 0, 0});
   }
   return tactics;
 }
@@ -111,9 +112,8 @@ void launch_mma(CUstream stream, const Function& function, const AttentionProble
   function.launch(stream, shape, arguments);
 }
 
-}  // namespace
-
-std::string refusal(const AttentionProblem& problem) {
+std::string refusal_mma(const AttentionProblem& problem) {
+  if (problem.layout != AttentionLayout::rows) return "q, k and v must be stored by rows";
   if (!is_supported(problem.dtype) || !is_supported(problem.out_dtype)) {
     return "operands must be f8e4m3 or f16";
   }
@@ -130,33 +130,65 @@ std::string refusal(const AttentionProblem& problem) {
   return {};
 }
 
+constexpr std::array kKernelNames{std::pair{AttentionKernel::mma, "mma"},
+                                  std::pair{AttentionKernel::sm90, "sm90"}};
+
+AttentionKernel kernel_named(const std::string& name, std::string_view where) {
+  for (const auto& [kernel, kernel_name] : kKernelNames) {
+    if (name == kernel_name) return kernel;
+  }
+  fail_json_member("kernel", where, "names no attention kernel");
+}
+
+}  // namespace
+
+std::vector<int64_t> value_row_order(int heads, int head_dim) {
+  std::vector<int64_t> order;
+  for (int64_t row = 0; row < int64_t{heads} * head_dim; ++row) {
+    const int64_t in_head = row % head_dim;
+    order.push_back(row - in_head + head_dim / 4 * (in_head / 2 % 4) + in_head / 8 * 2 +
+                    in_head % 2);
+  }
+  return order;
+}
+
+std::string refusal(const AttentionProblem& problem, const DeviceProperties& device) {
+  if (problem.layout == AttentionLayout::rows) return refusal_mma(problem);
+  return device.major == 9 ? refusal_sm90(problem) : "the device is no Hopper GPU";
+}
+
 Json AttentionTactic::to_json() const {
-  return {{"kernel", "mma"}, {"warps", warps}, {"resident", resident}};
+  return {{"kernel", kKernelNames.at(static_cast<size_t>(kernel)).second},
+          {"warps", warps},
+          {"resident", resident},
+          {"stages", stages},
+          {"blocks", blocks}};
 }
 
 AttentionTactic AttentionTactic::from_json(const Json& json, std::string_view where) {
-  if (json_at<std::string>(json, "kernel", where) != "mma") {
-    fail_json_member("kernel", where, "names no attention kernel");
-  }
-  return {AttentionKernel::mma, json_at<int>(json, "warps", where),
-          json_at<bool>(json, "resident", where)};
+  return {kernel_named(json_at<std::string>(json, "kernel", where), where),
+          json_at<int>(json, "warps", where), json_at<bool>(json, "resident", where),
+          json_at<int>(json, "stages", where), json_at<int>(json, "blocks", where)};
 }
 
 std::vector<AttentionTactic> candidates(const AttentionProblem& problem,
                                         const DeviceProperties& device) {
-  static_cast<void>(device);
-  return mma_candidates(problem);
+  const std::string reason = refusal(problem, device);
+  check(reason.empty(), "attention: {}", reason);
+  return problem.layout == AttentionLayout::rows ? mma_candidates(problem)
+                                                 : candidates_sm90(problem, device);
 }
 
 KernelSource source(const AttentionProblem& problem, const AttentionTactic& tactic) {
-  check(refusal(problem).empty(), "attention: {}", refusal(problem));
-  return mma_source(problem, tactic);
+  return tactic.kernel == AttentionKernel::mma ? mma_source(problem, tactic)
+                                               : source_sm90(problem, tactic);
 }
 
 void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
             const AttentionTactic& tactic, const AttentionOperands& operands,
             const AttentionScales& scales, int64_t batch) {
-  launch_mma(stream, function, problem, tactic, operands, scales, batch);
+  const auto launch_kernel = tactic.kernel == AttentionKernel::mma ? launch_mma : launch_sm90;
+  launch_kernel(stream, function, problem, tactic, operands, scales, batch);
 }
 
 }  // namespace octet::cuda

@@ -17,7 +17,19 @@ enum class AttentionLayout {
   /// q, k, v [tokens, pitch]; head h in columns [h * head_dim, (h + 1) * head_dim). They may stand
   /// side by side in one tensor. Addresses are multiples of 8 elements, as are pitches.
   rows,
+  /// q and k as above, f8e4m3, addresses and pitches multiples of 16, k with all of the last 16
+  /// rows
+  /// there: rows behind the last token may hold anything. v is [heads * head_dim, v_pitch], V
+  /// transposed: row r holds feature `value_row_order(...)[r]`, column t token t, without gaps
+  /// between samples. Address and pitch are multiples of 16; columns behind the last token may hold
+  /// anything.
+  values_transposed,
 };
+
+/// The feature that each row of a transposed V holds: row 8j + 2t + e of a head, feature
+/// head_dim / 4 * t + 2j + e of it (t below 4, e below 2). A lane of the kernel so owns
+/// neighbouring features. Permute the rows of V's weights and bias by it.
+std::vector<int64_t> value_row_order(int heads, int head_dim);
 
 /// What an attention kernel is specialised for. Pitches are in elements.
 struct AttentionProblem {
@@ -37,16 +49,22 @@ struct AttentionProblem {
   int64_t v_pitch = 64;
 };
 
-/// Why no kernel here computes the problem, in words; empty when one does.
-std::string refusal(const AttentionProblem& problem);
+/// Why no kernel here computes the problem on the device, in words; empty when one does. Ask with
+/// `values_transposed` first: its kernels are the faster ones.
+std::string refusal(const AttentionProblem& problem, const DeviceProperties& device);
 
-enum class AttentionKernel { mma };
+enum class AttentionKernel {
+  mma,   ///< any device, `rows`
+  sm90,  ///< Hopper, `values_transposed`; leaves out f16_steps, finer than its products' rounding
+};
 
 /// One way to compute a problem.
 struct AttentionTactic {
   AttentionKernel kernel = AttentionKernel::mma;
   int warps = 4;          ///< mma: 16 query rows each
   bool resident = false;  ///< mma: scores of all keys stay in registers
+  int stages = 0;         ///< sm90: samples and heads in shared memory at a time
+  int blocks = 0;         ///< sm90: of a launch, at most
 
   [[nodiscard]] Json to_json() const;
   /// Throws `Error(bad_input)` naming `where`.

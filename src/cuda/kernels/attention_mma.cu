@@ -163,15 +163,6 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
   if (__any_sync(~0u, edge)) mask_tile(x, blocks, rows, first_key);
 }
 
-__device__ __forceinline__ float quad_max(float x) {
-  x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
-  return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
-}
-__device__ __forceinline__ float quad_sum(float x) {
-  x += __shfl_xor_sync(~0u, x, 1);
-  return x + __shfl_xor_sync(~0u, x, 2);
-}
-
 // Raises the peak to the highest of these scores, and scales the sum so far to it. Every row sees
 // key 0, so the peak is finite from the first tile on.
 __device__ __forceinline__ void raise_peak(const Block* x, int blocks, Rows& rows) {

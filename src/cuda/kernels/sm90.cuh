@@ -141,9 +141,15 @@ template <int pending>
 __device__ __forceinline__ void wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(pending) : "memory");
 }
-// Of an operand whose rows are `row_bytes` (32, 64 or 128) long, swizzled over that width by the copy
-// engine, each 8 rows contiguous and aligned to 8 * row_bytes. K advances by 32 bytes a
-// step: + 2.
+// After waiting, on sums that were waited for: nothing that reads them moves in front of the wait.
+template <int count>
+__device__ __forceinline__ void wgmma_results(float (&d)[count]) {
+#pragma unroll
+  for (int i = 0; i < count; ++i) asm volatile("" : "+f"(d[i])::"memory");
+}
+// Of an operand whose rows are `row_bytes` (32, 64 or 128) long, swizzled over that width by the
+// copy engine, each 8 rows contiguous and aligned to 8 * row_bytes. K advances by 32 bytes a step:
+// + 2.
 template <int row_bytes>
 __device__ __forceinline__ uint64_t wgmma_descriptor(uint32_t address) {
   constexpr uint64_t kLayout = row_bytes == 128 ? 1 : row_bytes == 64 ? 2 : 3;

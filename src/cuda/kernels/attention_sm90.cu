@@ -1,0 +1,519 @@
+// FP8 attention on Hopper in one pass: the scores of 64 query rows and all keys stay in registers.
+//
+// Two warpgroups multiply; a third loads (K, Q and V of one sample and head are an item, a stage in
+// shared memory) and computes the rows behind the last full tile of 64. A tile's phases - maximum,
+// exponentials, packing - are each bound by another pipe, so the two warpgroups take turns with the
+// exponentials: left alone they fall into step, and the phases add up instead of overlapping.
+//
+// The order of keys. A score block of 8 columns gives lane t of a quad columns 2t and 2t+1, the
+// second product wants four neighbouring keys of a lane in one register. K is therefore read in an
+// order in which column 16g + 8b + 2t + e is slot 16g + 4t + 2b + e; the copy engine does it with a
+// map of five dimensions. Slot s is key s - shift: V^T is stored without gaps between samples and
+// copies start at multiples of 16, so the window of slots starts up to 15 keys before the sample.
+//
+// The order of features. V^T's rows are ordered (value_row_order in cuda/attention.h) so that a
+// lane owns HEAD_DIM / 4 neighbouring features of the output.
+//
+// Defines: Y, HEADS, HEAD_DIM, ROWS and the layout of a stage (Sm90Layout in cuda/attention.cpp).
+#include "sm90.cuh"
+
+constexpr int kFullTiles = ROWS / 64;
+constexpr int kRestRows = ROWS % 64;
+constexpr bool kShifted = ROWS % 16 != 0;
+constexpr int kBlocks = SCORE_COLUMNS / 8;
+constexpr int kScores = SCORE_COLUMNS / 2;  // a lane's, of two rows
+constexpr int kGroups = MIX_KEYS / 32;      // of keys in a step of the second product
+constexpr int kLaneFeatures = HEAD_DIM / 4;
+constexpr int kWidth = HEADS * HEAD_DIM;
+constexpr int kDepthSteps = (HEAD_DIM + 31) / 32;
+constexpr int kQueryTileBytes = 64 * ROW_BYTES;
+constexpr int kChunkBytes = HEAD_DIM * 128;  // of V^T: 128 keys
+constexpr int kStageBytes = STAGE_BYTES;
+constexpr uint32_t kLoadedBytes =
+    ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + KEY_ROWS) + HEAD_DIM * (V_CHUNKS * 128 + V_REST);
+constexpr float kNone = -1e30f;  // the score of a slot that holds no key
+
+// Layout of shared memory behind the stages.
+constexpr int kRestCodes = STAGES * kStageBytes;  // probabilities of the rest rows, [8][MIX_KEYS]
+constexpr int kRestScores = kRestCodes + (MIX_KEYS + 127) / 128 * 1024;
+constexpr int kFull = kRestScores + kRestRows * MIX_KEYS * 4;
+constexpr int kEmpty = kFull + 8 * STAGES;
+constexpr int kZero = kEmpty + 8 * STAGES;  // a word that is always zero
+
+// Barriers between warpgroups.
+constexpr int kTurn = 1;  // and 2: the turns of warpgroups 0 and 1
+constexpr int kNobody = 3;
+constexpr int kRest = 4;  // within the third warpgroup
+
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+__device__ __forceinline__ float load_shared_float(uint32_t address) {
+  float value;
+  asm volatile("ld.volatile.shared.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
+  return value;
+}
+__device__ __forceinline__ void store_shared(uint32_t address, float value) {
+  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
+}
+__device__ __forceinline__ void store_shared(uint32_t address, uint32_t value) {
+  asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+__device__ __forceinline__ void store_shared_byte(uint32_t address, uint32_t value) {
+  asm volatile("st.shared.u8 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+}
+
+// Which sample and head a block works on, and where its slots begin.
+struct Item {
+  int sample;
+  int head;
+  __device__ __forceinline__ explicit Item(int index)
+      : sample(index / HEADS), head(index % HEADS) {}
+  __device__ __forceinline__ int first_row() const { return sample * ROWS; }
+  __device__ __forceinline__ int shift() const { return kShifted ? first_row() % 16 : 0; }
+};
+
+// A place in the ring of stages.
+struct Stage {
+  int index = 0;
+  uint32_t parity = 0;
+  __device__ __forceinline__ void advance() {
+    if (++index == STAGES) index = 0, parity ^= 1;
+  }
+};
+
+// Descriptors of step `group` of 32 keys in V^T, HEAD_DIM rows from row `first_row` on.
+__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group,
+                                                      int first_row = 0) {
+  if (group < 4 * V_CHUNKS)
+    return wgmma_descriptor<128>(stage + group / 4 * kChunkBytes + first_row * 128) + group % 4 * 2;
+  constexpr int kRestBytes = V_REST > 0 ? V_REST : 32;
+  return wgmma_descriptor<kRestBytes>(stage + V_CHUNKS * kChunkBytes + first_row * kRestBytes) +
+         (group - 4 * V_CHUNKS) * 2;
+}
+
+struct Maps {
+  TensorMap q, k, v, v_rest;
+};
+
+// Issued by one thread.
+__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
+                                          uint32_t full) {
+  const int first = item.first_row(), window = first - item.shift();
+  barrier_expect(full, kLoadedBytes);
+#pragma unroll
+  for (int i = 0; i < Q_LOADS; ++i)
+    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
+              first + i * Q_BOX_ROWS);
+  load_tile(stage + K_OFFSET, &maps.k, full, item.head * HEAD_DIM, 0, 0, 0, window / 16);
+#pragma unroll
+  for (int i = 0; i < V_CHUNKS; ++i)
+    load_tile(stage + i * kChunkBytes, &maps.v, full, window + i * 128, item.head * HEAD_DIM);
+  if (V_REST > 0)
+    load_tile(stage + V_CHUNKS * kChunkBytes, &maps.v_rest, full, window + V_CHUNKS * 128,
+              item.head * HEAD_DIM);
+}
+
+// --- The rest rows, up to 8 of them, transposed: keys, then features, along the 64 rows of wgmma,
+// queries along its 8 columns. One warpgroup. ---
+
+__device__ __forceinline__ void rest_scores(uint32_t stage, uint32_t scores) {
+  const int lane = lane_id(), t = lane & 3, warp = threadIdx.x / 32 & 3;
+#pragma unroll
+  for (int tile = 0; tile < (KEY_ROWS + 63) / 64; ++tile) {
+    const int row = tile * 64 + 64 > KEY_ROWS ? KEY_ROWS - 64 : tile * 64;
+    const uint64_t k = wgmma_descriptor<ROW_BYTES>(stage + K_OFFSET + row * ROW_BYTES);
+    const uint64_t q = wgmma_descriptor<ROW_BYTES>(stage + Q_OFFSET + kFullTiles * kQueryTileBytes);
+    float d[4];
+    wgmma_fence();
+#pragma unroll
+    for (int step = 0; step < kDepthSteps; ++step)
+      wgmma_e4m3(d, k + 2 * step, q + 2 * step, step > 0);
+    wgmma_commit();
+    wgmma_wait<0>();
+    wgmma_results(d);
+    // d[2b + e] is row 16 warp + 8b + lane/4 of the tile, query 2t + e. Opaque, because addresses
+    // that stay in registers all along are not affordable here.
+    int slot = row + 16 * warp + lane / 8 * 4 + (lane >> 2 & 1);
+    asm volatile("" : "+r"(slot));
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int query = 2 * t + (i & 1);
+      if (query < kRestRows) store_shared(scores + (query * MIX_KEYS + slot + (i & 2)) * 4, d[i]);
+    }
+  }
+}
+
+// One query's codes, by one warp.
+__device__ __forceinline__ void rest_softmax(uint32_t scores, uint32_t codes, int query, int shift,
+                                             float factor, float inverse_softmax_scale) {
+  constexpr int kSlots = MIX_KEYS / 32;
+  float x[kSlots], peak = kNone, sum = 0;
+#pragma unroll
+  for (int i = 0; i < kSlots; ++i) {
+    const int slot = lane_id() + 32 * i, key = slot - shift;
+    x[i] = kNone;
+    if (key >= 0 && key < ROWS) x[i] = load_shared_float(scores + (query * MIX_KEYS + slot) * 4);
+    peak = fmaxf(peak, x[i]);
+  }
+  peak = warp_max(peak) * factor;
+#pragma unroll
+  for (int i = 0; i < kSlots; ++i) {
+    x[i] = exp2_fast(fmaf(x[i], factor, -peak));
+    sum += x[i];
+  }
+  const float inverse = __fdividef(inverse_softmax_scale, warp_sum(sum));
+#pragma unroll
+  for (int i = 0; i < kSlots; ++i) {
+    // Rows of 128 bytes, swizzled as the copy engine would.
+    const int slot = lane_id() + 32 * i, place = (slot >> 4 & 7) ^ query;
+    store_shared_byte(codes + slot / 128 * 1024 + query * 128 + place * 16 + (slot & 15),
+                      pack_e4m3x4(x[i] * inverse, 0.f, 0.f, 0.f));
+  }
+}
+
+__device__ __forceinline__ void rest_values(uint32_t stage, uint32_t codes, Y* y, float y_factor) {
+  const int lane = lane_id(), t = lane & 3, warp = threadIdx.x / 32 & 3;
+#pragma unroll
+  for (int tile = 0; tile < (HEAD_DIM + 63) / 64; ++tile) {
+    const int first = tile * 64 + 64 > HEAD_DIM ? HEAD_DIM - 64 : tile * 64;
+    float d[4];
+    wgmma_fence();
+#pragma unroll
+    for (int group = 0; group < kGroups; ++group)
+      wgmma_e4m3(d, values_descriptor(stage, group, first),
+                 wgmma_descriptor<128>(codes + group / 4 * 1024) + group % 4 * 2, group > 0);
+    wgmma_commit();
+    wgmma_wait<0>();
+    wgmma_results(d);
+    // Row 8j + 2u + e of V^T is feature kLaneFeatures * u + 2j + e.
+    int feature = kLaneFeatures * (lane / 8) + first / 4 + 4 * warp + (lane >> 2 & 1);
+    asm volatile("" : "+r"(feature));
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int query = 2 * t + (i & 1);
+      if (query < kRestRows)
+        from_float(d[i] * y_factor, y[(size_t)query * kWidth + feature + (i & 2)]);
+    }
+  }
+}
+
+// --- The full tiles. Scores, exponentials and probabilities share x: element index(h, j, e) is
+// row lane/4 + 8h of the warp's 16, slot first_slot(j) + 4t + e. ---
+
+__device__ constexpr int index(int half, int block, int e) {
+  return 4 * block + 2 * half + e;
+}
+__device__ constexpr int first_slot(int block) {
+  return block / 2 * 16 + (block & 1) * 2;
+}
+// Does no lane, does every lane hold a key of the sample in this block, whatever the shift?
+__device__ constexpr bool is_dead(int block, int e) {
+  return !kShifted && first_slot(block) + e >= ROWS;
+}
+__device__ constexpr bool is_edge(int block) {
+  return first_slot(block) + 13 >= ROWS || (kShifted && block < 2);
+}
+
+template <int columns>
+__device__ __forceinline__ float (&part_of(float* x))[columns / 2] {
+  return *(float(*)[columns / 2]) x;
+}
+
+__device__ __forceinline__ void score_tile(float (&x)[kScores], uint64_t q, uint64_t k) {
+  constexpr int kFirst = SCORE_COLUMNS < 256 ? SCORE_COLUMNS : 256;
+#pragma unroll
+  for (int step = 0; step < kDepthSteps; ++step)
+    wgmma_e4m3(part_of<kFirst>(x), q + 2 * step, k + 2 * step, step > 0);
+#if SCORE_COLUMNS > 256
+#pragma unroll
+  for (int step = 0; step < kDepthSteps; ++step)
+    wgmma_e4m3(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q + 2 * step,
+               k + kFirst * ROW_BYTES / 16 + 2 * step, step > 0);
+#endif
+}
+
+__device__ __forceinline__ void mask_edges(float (&x)[kScores], int t, int shift) {
+#pragma unroll
+  for (int j = 0; j < kBlocks; ++j) {
+    if (!is_edge(j)) continue;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int key = first_slot(j) + 4 * t + (i & 1) - shift;
+      if (key < 0 || key >= ROWS) x[index(i / 2, j, i & 1)] = kNone;
+    }
+  }
+}
+
+// The row's highest score, or for a row without a positive one possibly its lowest: an integer
+// comparison takes three operands but orders negative floats backwards. Any shift of the exponent
+// near the maximum is as good as the maximum, because the division removes it.
+__device__ __forceinline__ float quick_peak(const float (&x)[kScores], int half) {
+  int high[2] = {(int)0x80000000, (int)0x80000000};
+  float edge = kNone;
+#pragma unroll
+  for (int j = 0; j < kBlocks; ++j) {
+    const float a = x[index(half, j, 0)], b = x[index(half, j, 1)];
+    if (is_edge(j)) {
+      if (!is_dead(j, 0)) edge = fmaxf(edge, a);
+      if (!is_dead(j, 1)) edge = fmaxf(edge, b);
+    } else {
+      high[j & 1] = max(max(high[j & 1], __float_as_int(a)), __float_as_int(b));
+    }
+  }
+  return quad_max(fmaxf(edge, __int_as_float(max(high[0], high[1]))));
+}
+__device__ __forceinline__ float exact_peak(const float (&x)[kScores], int half) {
+  float peak[4] = {kNone, kNone, kNone, kNone};
+#pragma unroll
+  for (int j = 0; j < kBlocks; ++j) {
+#pragma unroll
+    for (int e = 0; e < 2; ++e)
+      if (!is_dead(j, e)) peak[2 * j + e & 3] = fmaxf(peak[2 * j + e & 3], x[index(half, j, e)]);
+  }
+  return quad_max(fmaxf(fmaxf(peak[0], peak[1]), fmaxf(peak[2], peak[3])));
+}
+
+__device__ __forceinline__ void peaks(const float (&x)[kScores], float factor, float (&peak)[2]) {
+  peak[0] = quick_peak(x, 0), peak[1] = quick_peak(x, 1);
+  constexpr float kFarthest = -100.f;  // 2^100 times 300 keys is still finite
+  if (__any_sync(~0u, fminf(peak[0], peak[1]) * factor < kFarthest))
+    peak[0] = exact_peak(x, 0), peak[1] = exact_peak(x, 1);
+  peak[0] *= factor, peak[1] *= factor;
+}
+
+// The warpgroups' turns. The assembler moves arithmetic across barriers, so the phase is tied to
+// them by data: `zero_bits` is a parameter that is always 0, `zero_word` the address of a word that
+// is always 0.
+struct Turns {
+  int own;
+  uint32_t zero_bits;
+  uint32_t zero_word;
+
+  __device__ __forceinline__ void take(float (&peak)[2]) const {
+    const uint32_t known = __float_as_uint(peak[0]) | __float_as_uint(peak[1]);
+    named_barrier_sync(kTurn + own | known & zero_bits, 256);
+    const float zero = load_shared_float(zero_word);
+    peak[0] += zero, peak[1] += zero;
+  }
+  // `done` is known when the phase is nearly over: the hand-over takes as long as its last steps.
+  __device__ __forceinline__ void pass(bool more, uint32_t done, float (&sum)[2]) const {
+    named_barrier_arrive((more ? kTurn + (own ^ 1) : kNobody) | done & zero_bits, 256);
+    const float zero = load_shared_float(zero_word);
+    sum[0] += zero, sum[1] += zero;
+  }
+};
+
+// Scores become exponentials; `sum` this lane's part of the rows' sums.
+__device__ __forceinline__ void exponentiate(float (&x)[kScores], float factor, const Turns& turns,
+                                             bool more, float (&sum)[2], float (&peak)[2]) {
+  constexpr int kEarly = 2;  // blocks before the end of the phase at which the turn is passed on
+  float sums[4] = {};
+  uint32_t done = 0;
+  turns.take(peak);
+#pragma unroll
+  for (int j = 0; j < kBlocks; ++j) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      float& value = x[index(i / 2, j, i & 1)];
+      value = is_dead(j, i & 1) ? 0.f : exp2_fast(fmaf(value, factor, -peak[i / 2]));
+      sums[i] += value;
+    }
+    if (j == kBlocks - 1 - kEarly)
+      for (const float s : sums) done |= __float_as_uint(s);
+  }
+  sum[0] = sums[0] + sums[1], sum[1] = sums[2] + sums[3];
+  turns.pass(more, done, sum);
+}
+
+// Codes of the normalised probabilities, as the left operand of the second product.
+__device__ __forceinline__ void pack_codes(const float (&x)[kScores], const float (&inverse)[2],
+                                           uint32_t (&p)[kGroups][4]) {
+#pragma unroll
+  for (int g = 0; g < kGroups; ++g) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int half = i & 1, block = 4 * g + i / 2 * 2;
+      const float f = inverse[half];
+      const auto value = [&](int j, int e) {
+        return j < kBlocks ? x[j < kBlocks ? index(half, j, e) : 0] * f : 0.f;
+      };
+      p[g][i] =
+          pack_e4m3x4(value(block, 0), value(block, 1), value(block + 1, 0), value(block + 1, 1));
+    }
+  }
+}
+
+__device__ __forceinline__ void store_lane(const float (&v)[kLaneFeatures], e4m3* y) {
+  uint32_t codes[kLaneFeatures / 4];
+#pragma unroll
+  for (int i = 0; i < kLaneFeatures / 4; ++i)
+    codes[i] = pack_e4m3x4(v[4 * i], v[4 * i + 1], v[4 * i + 2], v[4 * i + 3]);
+  if constexpr (kLaneFeatures % 16 == 0) {
+#pragma unroll
+    for (int i = 0; i < kLaneFeatures / 16; ++i)
+      ((uint4*)y)[i] =
+          make_uint4(codes[4 * i], codes[4 * i + 1], codes[4 * i + 2], codes[4 * i + 3]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kLaneFeatures / 4; ++i) ((uint32_t*)y)[i] = codes[i];
+  }
+}
+__device__ __forceinline__ void store_lane(const float (&v)[kLaneFeatures], f16* y) {
+#pragma unroll
+  for (int i = 0; i < kLaneFeatures / 4; ++i)
+    ((uint2*)y)[i] =
+        make_uint2(pack_f16x2(v[4 * i], v[4 * i + 1]), pack_f16x2(v[4 * i + 2], v[4 * i + 3]));
+}
+
+// This lane's features of both its rows; y is row 0 of the warp's 16.
+__device__ __forceinline__ void store_tile(const float (&o)[HEAD_DIM / 2], Y* y, float y_factor) {
+  const int lane = lane_id();
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    float v[kLaneFeatures];
+#pragma unroll
+    for (int i = 0; i < kLaneFeatures; ++i) v[i] = o[index(half, i / 2, i & 1)] * y_factor;
+    store_lane(v, y + (size_t)(lane / 4 + 8 * half) * kWidth + kLaneFeatures * (lane & 3));
+  }
+}
+
+struct Parameters {
+  Y* y;                // [tokens, kWidth]
+  int items;           // samples * HEADS
+  float score_factor;  // from the product of codes to the score, in units of log2
+  float inverse_softmax_scale;
+  float y_factor;  // from the product of codes to what is stored
+  uint32_t zero;   // 0
+};
+
+// The third warpgroup: loads, and the rest rows.
+__device__ __forceinline__ void load_and_finish(const Maps& maps, const Parameters& p,
+                                                uint32_t shared) {
+  const int warp = threadIdx.x / 32 & 3, thread = threadIdx.x & 127;
+  const int grid = gridDim.x;
+  const auto load = [&](int item, int stage) {
+    load_item(maps, Item(item), shared + stage * kStageBytes, shared + kFull + 8 * stage);
+  };
+  if (thread == 0)
+    for (int s = 0, i = blockIdx.x; s < STAGES && i < p.items; ++s, i += grid) load(i, s);
+  __syncwarp();
+  if (kRestRows > 0)
+    for (int at = kRestCodes + 4 * thread; at < kRestScores; at += 512)
+      store_shared(shared + at, 0u);
+  Stage stage;
+#pragma unroll 1
+  for (int i = blockIdx.x; i < p.items; i += grid, stage.advance()) {
+    if (kRestRows > 0) {
+      const uint32_t data = shared + stage.index * kStageBytes;
+      barrier_wait(shared + kFull + 8 * stage.index, stage.parity);
+      rest_scores(data, shared + kRestScores);
+      named_barrier_sync(kRest, 128);
+#pragma unroll 1
+      for (int query = (warp + i) & 3; query < kRestRows; query += 4)
+        rest_softmax(shared + kRestScores, shared + kRestCodes, query, Item(i).shift(),
+                     p.score_factor, p.inverse_softmax_scale);
+      fence_async_shared();
+      named_barrier_sync(kRest, 128);
+      const Item item(i);
+      rest_values(
+          data, shared + kRestCodes,
+          p.y + (size_t)(item.first_row() + kFullTiles * 64) * kWidth + item.head * HEAD_DIM,
+          p.y_factor);
+      __syncwarp();
+      if (lane_id() == 0) barrier_arrive(shared + kEmpty + 8 * stage.index);
+    }
+    if (thread == 0 && i + STAGES * grid < p.items) {
+      barrier_wait(shared + kEmpty + 8 * stage.index, stage.parity);
+      load(i + STAGES * grid, stage.index);
+    }
+    __syncwarp();
+  }
+}
+
+// The other two: tiles in turns, the scores of the next tile behind the second product of this one.
+__device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, int group) {
+  const int lane = lane_id(), warp = threadIdx.x / 32 & 3, grid = gridDim.x;
+  const Turns turns{group, p.zero, shared + kZero};
+  float x[kScores], o[HEAD_DIM / 2];
+  uint32_t codes[kGroups][4];
+  const auto start_scores = [&](int stage, int tile) {
+    const uint32_t data = shared + stage * kStageBytes;
+    wgmma_fence();
+    score_tile(x, wgmma_descriptor<ROW_BYTES>(data + Q_OFFSET + tile * kQueryTileBytes),
+               wgmma_descriptor<ROW_BYTES>(data + K_OFFSET));
+    wgmma_commit();
+  };
+  int item = blockIdx.x, tile = group;
+  int left = ((p.items - 1 - item) / grid + 1) * kFullTiles - group;  // tiles, the other's too
+  Stage stage;
+  if (group == 1) named_barrier_arrive(kTurn, 256);  // the first turn is warpgroup 0's
+  barrier_wait(shared + kFull, 0);
+  start_scores(0, tile);
+#pragma unroll 1
+  while (true) {
+    wgmma_wait<0>();
+    wgmma_results(x);
+    mask_edges(x, lane & 3, Item(item).shift());
+    float peak[2], sum[2];
+    peaks(x, p.score_factor, peak);
+    exponentiate(x, p.score_factor, turns, left > 1, sum, peak);
+    const float inverse[2] = {__fdividef(p.inverse_softmax_scale, quad_sum(sum[0])),
+                              __fdividef(p.inverse_softmax_scale, quad_sum(sum[1]))};
+    pack_codes(x, inverse, codes);
+    wgmma_fence();
+#pragma unroll
+    for (int g = 0; g < kGroups; ++g)
+      wgmma_e4m3(o, codes[g], values_descriptor(shared + stage.index * kStageBytes, g), g > 0);
+    wgmma_commit();
+    const bool last = left <= 2, leave = tile + 2 >= kFullTiles;
+    const int done_stage = stage.index;
+    Y* const y = p.y + (size_t)(Item(item).first_row() + tile * 64 + warp * 16) * kWidth +
+                 Item(item).head * HEAD_DIM;
+    tile += 2;
+    if (leave) {
+      tile -= kFullTiles;
+      item += grid;
+      if (!last) {
+        stage.advance();
+        barrier_wait(shared + kFull + 8 * stage.index, stage.parity);
+      }
+    }
+    start_scores(stage.index, tile);  // behind the last tile stale, and ignored
+    wgmma_wait<1>();
+    wgmma_results(o);
+    if (leave && lane == 0) barrier_arrive(shared + kEmpty + 8 * done_stage);
+    store_tile(o, y, p.y_factor);
+    if (last) break;
+    left -= 2;
+  }
+  wgmma_wait<0>();
+}
+
+// One block a multiprocessor; a block takes every gridDim.x-th item. No more blocks than items.
+extern "C" __global__ void __launch_bounds__(384, 1)
+    attention_sm90(const __grid_constant__ Maps maps, const Parameters p) {
+  extern __shared__ __align__(1024) uint8_t bytes[];
+  const uint32_t shared = shared_address(bytes);
+  const int group = __shfl_sync(~0u, threadIdx.x / 128, 0);
+  if (threadIdx.x == 0) {
+#pragma unroll 1
+    for (int i = 0; i < STAGES; ++i) {
+      barrier_init(shared + kFull + 8 * i, 1);
+      barrier_init(shared + kEmpty + 8 * i, kRestRows > 0 ? 12 : 8);  // warps
+    }
+    store_shared(shared + kZero, 0u);
+    barrier_init_done();
+  }
+  __syncthreads();
+  wait_for_previous_kernel();
+  if (group == 2) {
+    give_registers<40>();
+    load_and_finish(maps, p, shared);
+  } else {
+    take_registers<232>();
+    multiply(p, shared, group);
+  }
+}
