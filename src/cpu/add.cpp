@@ -5,7 +5,7 @@
 #include "base/threads.h"
 #include "cpu/elementwise.h"
 #include "cpu/fast_kernels.h"
-#include "cpu/refusals.h"
+#include "ops/refusals.h"
 
 namespace octet::cpu {
 namespace {

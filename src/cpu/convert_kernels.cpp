@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "cpu/elementwise.h"
 #include "cpu/fast_kernels.h"
-#include "cpu/refusals.h"
+#include "ops/refusals.h"
 #include "tensor/codecs.h"
 
 namespace octet::cpu {

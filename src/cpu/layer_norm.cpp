@@ -5,8 +5,8 @@
 #include "cpu/column_vector.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/normalize.h"
-#include "cpu/refusals.h"
 #include "ops/parameters.h"
+#include "ops/refusals.h"
 
 namespace octet::cpu {
 namespace {

@@ -6,8 +6,8 @@
 #include "cpu/elementwise.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
-#include "cpu/refusals.h"
 #include "ops/parameters.h"
+#include "ops/refusals.h"
 
 namespace octet::cpu {
 namespace {

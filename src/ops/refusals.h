@@ -6,7 +6,7 @@
 
 #include "graph/graph.h"
 
-namespace octet::cpu {
+namespace octet {
 
 using Refusal = std::optional<std::string>;
 
@@ -26,4 +26,4 @@ Refusal refuse_computed(const Graph& graph, const Node& node, size_t input);
 /// The constant behind an input; null when the input is left out.
 const Tensor* constant_input(const Graph& graph, const Node& node, size_t input);
 
-}  // namespace octet::cpu
+}  // namespace octet

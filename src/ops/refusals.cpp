@@ -1,10 +1,10 @@
-#include "cpu/refusals.h"
+#include "ops/refusals.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-namespace octet::cpu {
+namespace octet {
 namespace {
 
 Refusal refuse_value(const Value& value, std::initializer_list<DType> taken) {
@@ -36,4 +36,4 @@ const Tensor* constant_input(const Graph& graph, const Node& node, size_t input)
   return has_input(node, input) ? &*graph.value(node.inputs[input]).constant : nullptr;
 }
 
-}  // namespace octet::cpu
+}  // namespace octet
