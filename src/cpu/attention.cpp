@@ -9,9 +9,9 @@
 #include "cpu/epilogue.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/head_panels.h"
-#include "cpu/refusals.h"
 #include "cpu/softmax.h"
 #include "ops/parameters.h"
+#include "ops/refusals.h"
 
 namespace octet::cpu {
 namespace {
@@ -19,9 +19,6 @@ namespace {
 using runtime::KernelArgs;
 using runtime::Operand;
 
-constexpr size_t kQ = 0;
-constexpr size_t kK = 1;
-constexpr size_t kV = 2;
 constexpr size_t kRanges = 3;
 
 /// Query rows of one block: their scores stay in the second-level cache.
@@ -37,7 +34,7 @@ int64_t round_up(int64_t a, int64_t b) {
 }
 
 Refusal refuse(const Graph& graph, const Node& node) {
-  for (const size_t input : {kQ, kK, kV}) {
+  for (const size_t input : {0, 1, 2}) {
     if (auto reason = refuse_dtype(graph, node, input, {DType::f32, DType::f16, DType::f8e4m3})) {
       return reason;
     }
@@ -61,21 +58,29 @@ struct Layout {
 /// What a run of the kernel looks at: operands and the way samples lie in them.
 struct Run {
   const KernelArgs& args;
-  const int32_t* ranges;  ///< null: every sample has `length` rows
+  const int32_t* ranges;  ///< null: every sample has `length` keys
   int64_t samples;
-  int64_t length;  ///< longest sample
+  int64_t length;  ///< keys of the longest sample
   int64_t splits;  ///< of each head's query rows
+};
+
+/// Rows of one operand.
+struct Rows {
+  int64_t begin;
+  int64_t count;
 };
 
 class Attention final : public runtime::Kernel {
  public:
   Attention(const Graph& graph, const Node& node)
-      : heads_(node.integer("heads", 1)),
+      : operands_(attention_operands(octet::context_of(graph, node))),
+        heads_(node.integer("heads", 1)),
         causal_(node.integer("causal", 0) != 0),
-        dim_(graph.value(node.inputs[kQ]).dims.back().size() / heads_),
+        dim_(operands_.width / heads_),
         quantum_(node.number("softmax_scale", 0.0F)),
-        value_scale_(dim_) {
-    const DType dtype = graph.value(node.inputs[kQ]).dtype;
+        value_scale_(dim_),
+        out_scale_(column_vector(dim_, node.number("y_scale", 1.0F))) {
+    const DType dtype = graph.value(node.inputs.front()).dtype;
     const DType weights = quantum_ != 0.0F ? DType::f8e4m3 : DType::f32;
     score_kernels_ = &dot_kernels(matrix_set(), dtype, dtype);
     value_kernels_ = &dot_kernels(matrix_set(), weights, dtype);
@@ -88,7 +93,7 @@ class Attention final : public runtime::Kernel {
     std::ranges::fill(value_scale_.values(), value_scale);
     epilogue_.scale = value_scale_.data();
     epilogue_.f16_steps = rounds_steps(node);
-    epilogue_.out_scale = node.number("y_scale", 1.0F);
+    epilogue_.out_scale = out_scale_.data();
     epilogue_.columns = dim_;
     epilogue_.stride = heads_ * dim_;
   }
@@ -97,7 +102,8 @@ class Attention final : public runtime::Kernel {
                                        std::span<const Operand> /*outputs*/) const override {
     // While memory is planned, operands have extents but no data yet.
     const bool packed = inputs.size() > kRanges && inputs[kRanges].rank != 0;
-    const int64_t length = inputs[kQ].extent(inputs[kQ].rank - 2);
+    const Operand& keys = inputs[operands_.k.input];
+    const int64_t length = keys.extent(keys.rank - 2);
     const int64_t usual = packed ? std::min(length, kUsualLength) : length;
     return static_cast<size_t>(
         std::max(layout(length).bytes, thread_count() * layout(usual).bytes));
@@ -147,7 +153,7 @@ class Attention final : public runtime::Kernel {
   }
 
   [[nodiscard]] Run describe(const KernelArgs& args) const {
-    const Operand& q = args.inputs[kQ];
+    const Operand& keys = args.inputs[operands_.k.input];
     Run run{args, nullptr, 0, 0, 1};
     if (args.inputs.size() > kRanges && args.inputs[kRanges].present()) {
       run.ranges = args.inputs[kRanges].as<int32_t>();
@@ -156,25 +162,29 @@ class Attention final : public runtime::Kernel {
         run.length = std::max<int64_t>(run.length, run.ranges[2 * i + 1] - run.ranges[2 * i]);
       }
     } else {
-      run.samples = q.rank == 3 ? q.extent(0) : 1;
-      run.length = q.extent(q.rank - 2);
+      run.samples = keys.extent(0);
+      run.length = keys.extent(1);
     }
     // Few heads and many threads: a head's rows are shared out; its keys are packed again each
     // time.
     const int64_t wanted = ceil_div(2 * thread_count(), std::max<int64_t>(1, run.samples * heads_));
-    run.splits = std::clamp<int64_t>(wanted, 1, ceil_div(run.length, kBlockRows));
+    const int64_t most = operands_.pooled_query ? 1 : ceil_div(run.length, kBlockRows);
+    run.splits = std::clamp<int64_t>(wanted, 1, most);
     return run;
   }
 
-  [[nodiscard]] HeadRows rows_of(const Operand& x, int64_t first, int64_t count,
-                                 int64_t head) const {
-    const int64_t stride = heads_ * dim_ * static_cast<int64_t>(size_of(x.dtype));
-    return {x.dtype, x.data + offset_of(x, first, head), stride, count, dim_};
+  [[nodiscard]] static Rows keys_of(const Run& run, int64_t sample) {
+    if (run.ranges == nullptr) return {sample * run.length, run.length};
+    const int64_t begin = run.ranges[2 * sample];
+    return {begin, run.ranges[2 * sample + 1] - begin};
   }
 
-  /// Bytes before a row of a head.
-  [[nodiscard]] int64_t offset_of(const Operand& x, int64_t row, int64_t head) const {
-    return (row * heads_ + head) * dim_ * static_cast<int64_t>(size_of(x.dtype));
+  [[nodiscard]] HeadRows head_rows(const Run& run, const AttentionOperands::Part& part, Rows rows,
+                                   int64_t head) const {
+    const Operand& x = run.args.inputs[part.input];
+    const auto element = static_cast<int64_t>(size_of(x.dtype));
+    const int64_t first = rows.begin * x.last() + part.column + head * dim_;
+    return {x.dtype, x.data + first * element, x.last() * element, rows.count, dim_};
   }
 
   /// One share of the query rows of one head of one sample.
@@ -182,27 +192,27 @@ class Attention final : public runtime::Kernel {
     const int64_t split = unit % run.splits;
     const int64_t head = unit / run.splits % heads_;
     const int64_t sample = unit / run.splits / heads_;
-    const int64_t first = run.ranges != nullptr ? run.ranges[2 * sample] : sample * run.length;
-    const int64_t count = run.ranges != nullptr ? run.ranges[2 * sample + 1] - first : run.length;
+    const Rows keys = keys_of(run, sample);
+    const Rows queries = operands_.pooled_query ? Rows{sample, 1} : keys;
     const Layout at = layout(run.length);
-    const int64_t begin = count * split / run.splits;
-    const int64_t end = count * (split + 1) / run.splits;
-    const int64_t seen = causal_ ? end : count;
+    const int64_t begin = queries.count * split / run.splits;
+    const int64_t end = queries.count * (split + 1) / run.splits;
     if (begin == end) return;
-    pack_keys(*score_kernels_, rows_of(run.args.inputs[kK], first, seen, head), scratch + at.keys,
+    const Rows seen{keys.begin, causal_ ? end : keys.count};
+    pack_keys(*score_kernels_, head_rows(run, operands_.k, seen, head), scratch + at.keys,
               scratch + at.queries, at.row_stride);
-    pack_values(*value_kernels_, rows_of(run.args.inputs[kV], first, seen, head),
-                scratch + at.values, scratch + at.queries, at.row_stride);
+    pack_values(*value_kernels_, head_rows(run, operands_.v, seen, head), scratch + at.values,
+                scratch + at.queries, at.row_stride);
     for (int64_t row = begin; row < end; row += kBlockRows) {
-      const int64_t rows = std::min(kBlockRows, end - row);
-      const HeadRows queries = rows_of(run.args.inputs[kQ], first + row, rows, head);
-      const int64_t keys = causal_ ? row + 1 : count;
-      weigh(queries, keys, at, scratch);
+      const Rows block{queries.begin + row, std::min(kBlockRows, end - row)};
+      weigh(head_rows(run, operands_.q, block, head), causal_ ? row + 1 : keys.count, at, scratch);
       Epilogue epilogue = epilogue_;
       const Operand& y = run.args.outputs[0];
       epilogue.out_dtype = y.dtype;
-      epilogue.out = y.data + offset_of(y, first + row, head);
-      blend(rows, causal_ ? row + rows : count, seen, at, scratch, epilogue);
+      epilogue.out =
+          y.data + (block.begin * heads_ + head) * dim_ * static_cast<int64_t>(size_of(y.dtype));
+      blend(block.count, causal_ ? row + block.count : keys.count, seen.count, at, scratch,
+            epilogue);
     }
   }
 
@@ -258,6 +268,7 @@ class Attention final : public runtime::Kernel {
     }
   }
 
+  AttentionOperands operands_;
   int64_t heads_;
   bool causal_;
   int64_t dim_;
@@ -266,6 +277,7 @@ class Attention final : public runtime::Kernel {
   const DotKernels* score_kernels_ = nullptr;
   const DotKernels* value_kernels_ = nullptr;
   ColumnVector value_scale_;
+  ColumnVector out_scale_;
   Epilogue epilogue_;
 };
 

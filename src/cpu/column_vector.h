@@ -33,4 +33,9 @@ inline ColumnVector column_vector(const Tensor* constant, int64_t columns, float
   return result;
 }
 
+/// The same value in every column.
+inline ColumnVector column_vector(int64_t columns, float value) {
+  return column_vector(nullptr, columns, value);
+}
+
 }  // namespace octet::cpu

@@ -48,29 +48,28 @@ HWY_INLINE V activate(D d, Activation activation, V x) {
   return x;
 }
 
-/// act(alpha * (scale * sum + bias)) of one vector of columns.
+/// act(alpha * (scale * sum + bias)) of one vector of columns, `column` being its first.
 template <class D>
-HWY_INLINE hn::Vec<D> finish_sums(D d, const Epilogue& e, const float* scale, const float* bias,
-                                  const float* sums) {
-  auto y = step(d, e, hn::Mul(hn::Load(d, sums), hn::Load(d, scale)));
-  if (bias != nullptr) y = step(d, e, hn::Add(y, hn::Load(d, bias)));
-  if (e.alpha != 1.0F) y = step(d, e, hn::Mul(y, hn::Set(d, e.alpha)));
+HWY_INLINE hn::Vec<D> finish_sums(D d, const Epilogue& e, int64_t column, const float* sums) {
+  auto y = step(d, e, hn::Mul(hn::Load(d, sums), hn::Load(d, e.scale + column)));
+  if (e.bias != nullptr) y = step(d, e, hn::Add(y, hn::Load(d, e.bias + column)));
+  if (e.alpha != nullptr) y = step(d, e, hn::Mul(y, hn::Load(d, e.alpha + column)));
   if (e.activation == Activation::none) return y;
   const bool in_steps = e.f16_steps && e.activation == Activation::quick_gelu;
   return step(d, e, in_steps ? quick_gelu_in_f16(d, y) : activate(d, e.activation, y));
 }
 
-/// One row of a panel: 32 columns, `residual` and `out` at its first column (residual may be null).
+/// One row of the panel from column `first` on: 32 columns, `residual` and `out` at its first
+/// column (residual may be null).
 template <typename Residual, typename Out>
-HWY_INLINE void finish_row(const Epilogue& e, const float* scale, const float* bias,
-                           const float* sums, const Residual* residual, Out* out) {
+HWY_INLINE void finish_row(const Epilogue& e, int64_t first, const float* sums,
+                           const Residual* residual, Out* out) {
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t column = 0; column < kPanelColumns; column += lanes) {
-    const float* shift = bias == nullptr ? nullptr : bias + column;
-    auto y = finish_sums(d, e, scale + column, shift, sums + column);
+    auto y = finish_sums(d, e, first + column, sums + column);
     if (residual != nullptr) y = step(d, e, hn::Add(y, load_as_f32(d, residual + column)));
-    if constexpr (sizeof(Out) == 1) y = hn::Div(y, hn::Set(d, e.out_scale));
+    if constexpr (sizeof(Out) == 1) y = hn::Div(y, hn::Load(d, e.out_scale + first + column));
     store_from_f32(d, y, out + column);
   }
 }
@@ -92,8 +91,7 @@ void finish(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_c
       from = residual_row;
     }
     Out* to = whole ? out + offset : out_row;
-    const float* bias = e.bias == nullptr ? nullptr : e.bias + first_column;
-    finish_row(e, e.scale + first_column, bias, sums + row * kPanelColumns, from, to);
+    finish_row(e, first_column, sums + row * kPanelColumns, from, to);
     if (!whole) std::memcpy(out + offset, out_row, width * sizeof(Out));
   }
 }

@@ -14,19 +14,19 @@ enum class Activation { none, quick_gelu, gelu, gelu_tanh, sigmoid };
 Activation activation_from_name(std::string_view name);
 
 /// What happens to the sums of a product on their way to memory:
-///   out[m, n] = store(act(alpha * (scale[n] * sum[m, n] + bias[n])) + residual[m, n])
-/// where store rounds to f16, or to the E4M3 code of y / out_scale. With `f16_steps` every step is
-/// rounded to FP16, as the graph that it stands for does.
+///   out[m, n] = store(act(alpha[n] * (scale[n] * sum[m, n] + bias[n])) + residual[m, n])
+/// where store rounds to f16, or to the E4M3 code of y / out_scale[n]. With `f16_steps` every step
+/// is rounded to FP16, as the graph that it stands for does.
 struct Epilogue {
   const float* scale = nullptr;  ///< [columns up to a multiple of 32], aligned to 64
   const float* bias = nullptr;   ///< likewise, or null
-  float alpha = 1.0F;
+  const float* alpha = nullptr;  ///< likewise, or null: all 1
   Activation activation = Activation::none;
   const std::byte* residual = nullptr;  ///< [rows][columns], rows `stride` apart, or null
   DType residual_dtype = DType::f32;    ///< f32 or f16
   std::byte* out = nullptr;             ///< [rows][columns], rows `stride` apart
   DType out_dtype = DType::f32;         ///< f32, f16 or f8e4m3
-  float out_scale = 1.0F;
+  const float* out_scale = nullptr;     ///< as `scale`; only read for f8e4m3
   bool f16_steps = false;
   int64_t columns = 0;
   int64_t stride = 0;  ///< elements from a row of `out` and of `residual` to the next

@@ -1,9 +1,11 @@
 // octet.Linear on packed weights.
+#include <algorithm>
+
 #include "cpu/column_vector.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
-#include "cpu/refusals.h"
 #include "ops/parameters.h"
+#include "ops/refusals.h"
 
 namespace octet::cpu {
 namespace {
@@ -44,17 +46,18 @@ class LinearPacked final : public runtime::Kernel {
         product_(matrix_set(), graph.value(node.inputs[kX]).dtype, view_packed(packed_)),
         scale_(column_vector(constant_input(graph, node, kWeightScale), product_.weights().columns,
                              1.0F)),
-        bias_(column_vector(constant_input(graph, node, kBias), product_.weights().columns, 0.0F)) {
+        bias_(column_vector(constant_input(graph, node, kBias), product_.weights().columns, 0.0F)),
+        alpha_(product_.weights().columns),
+        out_scale_(product_.weights().columns) {
     const float x_scale = node.number("x_scale", 1.0F);
     for (float& scale : scale_.values()) scale *= x_scale;
     epilogue_.scale = scale_.data();
     epilogue_.bias = constant_input(graph, node, kBias) == nullptr ? nullptr : bias_.data();
-    epilogue_.alpha = node.number("alpha", 1.0F);
     epilogue_.f16_steps = rounds_steps(node);
     epilogue_.activation = activation_from_name(node.text("activation", "none"));
-    epilogue_.out_scale = node.number("y_scale", 1.0F);
     epilogue_.columns = product_.weights().columns;
     epilogue_.stride = product_.weights().columns;
+    set_sections(linear_sections(octet::context_of(graph, node), epilogue_.columns));
   }
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
@@ -80,10 +83,23 @@ class LinearPacked final : public runtime::Kernel {
   }
 
  private:
+  void set_sections(const std::vector<LinearSection>& sections) {
+    for (const LinearSection& section : sections) {
+      const auto begin = static_cast<size_t>(section.begin);
+      const auto count = static_cast<size_t>(section.end - section.begin);
+      std::ranges::fill(alpha_.values().subspan(begin, count), section.alpha);
+      std::ranges::fill(out_scale_.values().subspan(begin, count), section.y_scale);
+      if (section.alpha != 1.0F) epilogue_.alpha = alpha_.data();
+    }
+    epilogue_.out_scale = out_scale_.data();
+  }
+
   Tensor packed_;
   Product product_;
   ColumnVector scale_;
   ColumnVector bias_;
+  ColumnVector alpha_;
+  ColumnVector out_scale_;
   Epilogue epilogue_;
 };
 

@@ -35,7 +35,8 @@ struct DriftSummary {
 
 struct TowerReport {
   std::string tower;
-  std::vector<DriftSummary> blocks;  ///< in order; the last is the tower's output
+  std::vector<DriftSummary>
+      blocks;  ///< in order, those that the engine computes in full; the last is the tower's output
   DriftSummary end_to_end;
   std::string first_failure;  ///< the first that leaves its tolerance, in words; empty when none
 };

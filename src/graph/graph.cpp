@@ -65,6 +65,14 @@ std::vector<int64_t> Node::integers(std::string_view key) const {
   return attribute_as<std::vector<int64_t>>(*this, key, {}, "a list of integers");
 }
 
+std::vector<float> Node::numbers(std::string_view key) const {
+  const auto found = attributes.find(key);
+  if (found != attributes.end() && std::holds_alternative<float>(found->second)) {
+    return {std::get<float>(found->second)};
+  }
+  return attribute_as<std::vector<float>>(*this, key, {}, "a list of floats");
+}
+
 ValueId Graph::add(Value value) {
   const ValueId id{static_cast<uint32_t>(values_.size())};
   check(!value.name.empty(), "a value of graph '{}' has no name", name_);

@@ -68,6 +68,8 @@ struct Node {
   [[nodiscard]] float number(std::string_view key, float fallback) const;
   [[nodiscard]] std::string text(std::string_view key, std::string_view fallback) const;
   [[nodiscard]] std::vector<int64_t> integers(std::string_view key) const;
+  /// A list of floats, or one float as a list of one; empty when there is none.
+  [[nodiscard]] std::vector<float> numbers(std::string_view key) const;
 };
 
 /// What flows along an edge: a graph input, a constant, or the output of one node.

@@ -7,6 +7,8 @@
 namespace octet {
 namespace {
 
+constexpr std::array kPooledTypes{DType::f32, DType::f16, DType::bf16, DType::f8e4m3};
+
 void check_ids(const InferenceContext& context) {
   require_dtype(context, 0, std::array{DType::i64});
   require_rank(context, 0, 2);
@@ -48,7 +50,7 @@ std::vector<ValueType> infer_embedding(const InferenceContext& context) {
 }
 
 std::vector<ValueType> infer_pool_last(const InferenceContext& context) {
-  require_dtype(context, 0, kFloatTypes);
+  require_dtype(context, 0, kPooledTypes);
   require_rank(context, 0, 2);
   require_dtype(context, 1, std::array{DType::i32});
   require_rank(context, 1, 2);

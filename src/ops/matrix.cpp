@@ -128,6 +128,7 @@ std::vector<ValueType> infer_linear(const InferenceContext& context) {
   check_activation(context);
   check_linear_epilogue(context, dims);
   require_positive(context, "x_scale", 1.0F);
+  linear_sections(context, fixed_extent(context, 1, 1));
   return {{stored_dtype(context, context.types[0].dtype), dims}};
 }
 

@@ -69,10 +69,64 @@ std::vector<int64_t> window_integers(const InferenceContext& context, std::strin
   return values;
 }
 
+/// Attribute of one number for all sections, or one for each; all 1 when it is absent.
+std::vector<float> section_numbers(const InferenceContext& context, std::string_view key,
+                                   size_t sections) {
+  std::vector<float> values = context.node.numbers(key);
+  if (values.empty()) values.push_back(1.0F);
+  if (values.size() == 1) values.resize(sections, values.front());
+  if (values.size() != sections) {
+    context.refuse(
+        fmt::format("attribute {} holds {} numbers for {} sections", key, values.size(), sections));
+  }
+  return values;
+}
+
 }  // namespace
 
 bool rounds_steps(const Node& node) {
   return node.text("steps", "f32") == "f16";
+}
+
+std::vector<LinearSection> linear_sections(const InferenceContext& context, int64_t columns) {
+  std::vector<int64_t> widths = context.node.integers("sections");
+  if (widths.empty()) widths.push_back(columns);
+  const std::vector<float> alphas = section_numbers(context, "alpha", widths.size());
+  const std::vector<float> y_scales = section_numbers(context, "y_scale", widths.size());
+  std::vector<LinearSection> sections;
+  int64_t begin = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    if (widths[i] < 0 || widths[i] > columns - begin) break;
+    sections.push_back({begin, begin + widths[i], alphas[i], y_scales[i]});
+    begin += widths[i];
+  }
+  if (sections.size() != widths.size() || begin != columns) {
+    context.refuse(fmt::format("attribute sections does not cut up {} columns", columns));
+  }
+  return sections;
+}
+
+AttentionOperands attention_operands(const InferenceContext& context) {
+  const bool packed = context.node.integer("packed_qkv", 0) != 0;
+  AttentionOperands operands;
+  operands.pooled_query = context.node.integer("pooled_query", 0) != 0;
+  if (packed && operands.pooled_query) {
+    context.refuse("attributes packed_qkv and pooled_query exclude each other");
+  }
+  const int64_t columns = fixed_extent(context, 0, context.types[0].dims.size() - 1);
+  if (!packed) {
+    operands.k.input = 1;
+    operands.v.input = 2;
+    operands.width = columns;
+    return operands;
+  }
+  if (columns % 3 != 0) {
+    context.refuse(fmt::format("{} columns do not split into q, k and v", columns));
+  }
+  operands.width = columns / 3;
+  operands.k.column = operands.width;
+  operands.v.column = 2 * operands.width;
+  return operands;
 }
 
 std::vector<int64_t> constant_integers(const InferenceContext& context, size_t index) {

@@ -16,6 +16,33 @@ namespace octet {
 /// rounded to FP16, so that the engine computes what the FP16 graph says.
 bool rounds_steps(const Node& node);
 
+/// octet.Linear: neighbouring columns of the output that share alpha and output scale.
+struct LinearSection {
+  int64_t begin = 0;
+  int64_t end = 0;
+  float alpha = 1.0F;
+  float y_scale = 1.0F;
+};
+/// Attribute `sections` holds the number of columns of each; without it all `columns` are one.
+/// Attributes `alpha` and `y_scale` hold one number for all sections, or one for each.
+std::vector<LinearSection> linear_sections(const InferenceContext& context, int64_t columns);
+
+/// octet.Attention: where its operands lie.
+struct AttentionOperands {
+  struct Part {
+    size_t input = 0;    ///< which input of the node
+    int64_t column = 0;  ///< its first column there
+  };
+  Part q;
+  Part k;
+  Part v;
+  int64_t width = 0;          ///< columns of each: heads * head size
+  bool pooled_query = false;  ///< q and the output have one row a sample, which sees every key
+};
+/// With attribute `packed_qkv` the three stand side by side in input 0; inputs 1 and 2 are left
+/// out. With attribute `pooled_query` q is [b, width].
+AttentionOperands attention_operands(const InferenceContext& context);
+
 /// Values of constant integer input `index`, a scalar as one value. Refuses a computed one.
 std::vector<int64_t> constant_integers(const InferenceContext& context, size_t index);
 

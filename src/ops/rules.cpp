@@ -130,9 +130,12 @@ DType stored_dtype(const InferenceContext& context, DType fallback) {
 }
 
 void require_positive(const InferenceContext& context, std::string_view key, float fallback) {
-  const float value = context.node.number(key, fallback);
-  if (std::isfinite(value) && value > 0.0F) return;
-  context.refuse(fmt::format("attribute {} is {}; it must be a positive number", key, value));
+  std::vector<float> values = context.node.numbers(key);
+  if (values.empty()) values.push_back(fallback);
+  for (const float value : values) {
+    if (std::isfinite(value) && value > 0.0F) continue;
+    context.refuse(fmt::format("attribute {} is {}; it must be a positive number", key, value));
+  }
 }
 
 }  // namespace octet

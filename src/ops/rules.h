@@ -46,7 +46,7 @@ double output_count(const InferenceContext& context);
 /// Dtype a fused operator stores its output in: `out_dtype`, or `fallback`. An f8e4m3 output needs
 /// a positive `y_scale`.
 DType stored_dtype(const InferenceContext& context, DType fallback);
-/// Number attribute `key` must be positive and finite.
+/// Number attribute `key`, or each of its numbers, must be positive and finite.
 void require_positive(const InferenceContext& context, std::string_view key, float fallback);
 
 }  // namespace octet

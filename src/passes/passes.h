@@ -42,6 +42,8 @@ bool fuse_attention(Graph& graph);
 bool fuse_linear(Graph& graph);
 bool fuse_layer_norm(Graph& graph);
 bool skip_padding(Graph& graph);
+bool hoist_pooling(Graph& graph);
+bool merge_qkv(Graph& graph);
 
 /// One attention block found by its structure, whatever Q/DQ stands inside it.
 struct AttentionMatch {

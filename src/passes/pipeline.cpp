@@ -30,9 +30,11 @@ constexpr std::array kFusion{
          fuse_attention},
     Pass{"fuse_linear", "product, bias, factor, activation, residual, quantizers → Linear",
          fuse_linear},
+    Pass{"skip_padding", "text runs on packed rows up to its end token", skip_padding},
+    Pass{"hoist_pooling", "rows that pooling drops are not computed", hoist_pooling},
     Pass{"fuse_layer_norm", "LayerNormalization and the quantizer behind it → LayerNorm",
          fuse_layer_norm},
-    Pass{"skip_padding", "text runs on packed rows up to its end token", skip_padding},
+    Pass{"merge_qkv", "the products that make q, k and v become one", merge_qkv},
 };
 
 std::vector<std::string> split_names(const std::string& list) {

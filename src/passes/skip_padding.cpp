@@ -1,20 +1,15 @@
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "graph/patch.h"
 #include "passes/match.h"
 #include "passes/passes.h"
+#include "passes/row_wise.h"
 
 namespace octet::passes {
 namespace {
 
 constexpr const char* kRows = "tokens";
-
-/// Operators that treat every row [..., width] by itself.
-constexpr std::array<std::string_view, 12> kRowWise{
-    "Linear", "LayerNorm", "LayerNormalization", "QuickGelu",        "Gelu",    "Cast",
-    "Add",    "Mul",       "QuantizeLinear",     "DequantizeLinear", "Observe", "FakeQuantizeRows"};
 
 struct TextTower {
   const Node* embedding = nullptr;
@@ -22,20 +17,6 @@ struct TextTower {
   std::vector<NodeId> attentions;
   int64_t eos_token_id = -1;  ///< -1: the first largest id
 };
-
-/// Constants that meet rows must be the same for every row.
-bool constants_fit_rows(const Graph& graph, const Node& node) {
-  if (node.op == "Linear") return true;
-  return std::ranges::all_of(node.inputs, [&](ValueId input) {
-    return !graph.is_constant(input) || graph.value(input).dims.size() <= 1;
-  });
-}
-
-bool is_row_wise(const Graph& graph, const Node& node) {
-  const bool known = std::ranges::count(kRowWise, node.op) > 0 &&
-                     (node.domain.empty() || node.domain == kOctetDomain);
-  return known && constants_fit_rows(graph, node);
-}
 
 /// The id whose first position `position` [b, 1] holds, or -1 for the position of the largest id.
 std::optional<int64_t> eos_rule(const Graph& graph, ValueId position, ValueId ids) {

@@ -122,7 +122,7 @@ TEST(Verify, NamesTheBlockThatLeavesItsTolerance) {
   const TowerReport good =
       verify_tower(engine(reference, false), engine(cpu_backend, false), {&pixels, 1}, {}, {});
   EXPECT_EQ(good.first_failure, "");
-  EXPECT_EQ(good.blocks.size(), 7U);
+  EXPECT_EQ(good.blocks.size(), 6U) << "of the last block one row is computed";
   const TowerReport bad =
       verify_tower(engine(reference, false), engine(cpu_backend, true), {&pixels, 1}, {}, {});
   EXPECT_NE(bad.first_failure.find("vision_model.encoder.layers.3"), std::string::npos)

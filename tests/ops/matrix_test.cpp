@@ -78,6 +78,15 @@ TEST(InferMatrix, Linear) {
   };
   refuse("out_dtype is missing", {{DType::f8e4m3, {2, 8}}, w}, {});
   refuse("y_scale", {kRows, w}, {{"out_dtype", std::string("f8e4m3")}});
+  const std::vector<int64_t> sections{1, 2};
+  refuse("does not cut up 3 columns", {kRows, w}, {{"sections", std::vector<int64_t>{2, 2}}});
+  refuse("does not cut up 3 columns", {kRows, w}, {{"sections", std::vector<int64_t>{2}}});
+  refuse("alpha holds 3 numbers for 2 sections", {kRows, w},
+         {{"sections", sections}, {"alpha", std::vector<float>{1, 2, 3}}});
+  refuse("y_scale is -1", {kRows, w},
+         {{"sections", sections},
+          {"out_dtype", std::string("f8e4m3")},
+          {"y_scale", std::vector<float>{1, -1}}});
   refuse("activation is 'relu'", {kRows, w}, {{"activation", std::string("relu")}});
   refuse("x_scale", {kRows, w}, {{"x_scale", 0.0F}});
   refuse("inner extents", {kRows, {DType::f16, {7, 3}}}, {});
@@ -102,6 +111,20 @@ TEST(InferMatrix, Attention) {
                           const Attributes& attributes) {
     expect_refused(part, "Attention", inputs, attributes, "octet");
   };
+  Attributes side_by_side{{"heads", int64_t{2}}, {"packed_qkv", int64_t{1}}};
+  const Given qkv(DType::f16, {"batch", 5, 24});
+  EXPECT_EQ(infer_one("Attention", {qkv, Given::absent(), Given::absent()}, side_by_side, "octet"),
+            (ValueType{DType::f16, {"batch", 5, 8}}));
+  refuse("do not split into q, k and v", {{DType::f16, {"batch", 5, 8}}}, side_by_side);
+  refuse("must be left out", {qkv, qkv}, side_by_side);
+  const Attributes pooled{{"heads", int64_t{2}}, {"pooled_query", int64_t{1}}};
+  const Given query(DType::f16, {"batch", 8});
+  EXPECT_EQ(infer_one("Attention", {query, kRows, kRows}, pooled, "octet"),
+            (ValueType{DType::f16, {"batch", 8}}));
+  refuse("it must be [batch, 8]", {{DType::f16, {"other", 8}}, kRows, kRows}, pooled);
+  refuse("2 axes", {kRows, kRows, kRows}, pooled);
+  side_by_side["pooled_query"] = int64_t{1};
+  refuse("exclude each other", {query, kRows, kRows}, side_by_side);
   refuse("does not split into 3 heads", {kRows, kRows, kRows}, {{"heads", int64_t{3}}});
   refuse("0 heads", {kRows, kRows, kRows}, {});
   refuse("must be the same", {kRows, kRows, {DType::f32, {"batch", 5, 8}}}, two);

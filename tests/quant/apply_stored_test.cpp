@@ -151,7 +151,7 @@ TEST(ModelOptCheckpoint, SoftmaxQuantizersAreAddedAndTold) {
 TEST(ModelOptCheckpoint, AllAttentionsAreFp8OnTheCpu) {
   for (const Tower tower : {Tower::text, Tower::image}) {
     Graph graph = quantized(modelopt(), tower, DType::f16, {});
-    test::cpu().lower(graph);
+    test::cpu().lower(graph, {});
     EXPECT_EQ(count_nodes(graph, "Attention", kOctetDomain), 2);
     EXPECT_EQ(count_nodes(graph, "DequantizeLinear"), 0);
     // The text tower's pooled row is picked by a gather, which cannot write codes.

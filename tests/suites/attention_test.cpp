@@ -229,6 +229,83 @@ TEST_P(Attention, RaggedSamples) {
   }
 }
 
+/// q, k and v side by side.
+Array packed(const Operands& o) {
+  Array result = zeros(o.q.dtype, o.q.shape);
+  result.shape.back() *= 3;
+  result.values.clear();
+  const int64_t width = o.q.shape.back();
+  for (int64_t begin = 0; begin < o.q.count(); begin += width) {
+    for (const Array* part : {&o.q, &o.k, &o.v}) {
+      const auto row = part->values.begin() + begin;
+      result.values.insert(result.values.end(), row, row + width);
+    }
+  }
+  return result;
+}
+
+TEST_P(Attention, OperandsSideBySide) {
+  const std::vector<int64_t> ranges{0, 3, 20};
+  for (const DType dtype : {DType::f32, DType::f16, DType::f8e4m3}) {
+    Case c = quantized(dtype);
+    c.dtype = dtype;
+    c.causal = true;
+    Attributes attributes = attributes_of(c);
+    const Operands o = operands_of(c, {c.samples, c.rows, c.width()});
+    const Array separate = solve(GetParam(), {"octet", "Attention", attributes, {o.q, o.k, o.v}});
+    const Operands ragged = operands_of(c, {ranges.back(), c.width()});
+    const Array separate_ragged = solve(
+        GetParam(),
+        {"octet", "Attention", attributes, {ragged.q, ragged.k, ragged.v, ranges_array(ranges)}});
+    attributes["packed_qkv"] = int64_t{1};
+    expect_equal(
+        solve(GetParam(),
+              {"octet", "Attention", attributes, {packed(o), Feed::absent(), Feed::absent()}}),
+        separate);
+    expect_equal(
+        solve(GetParam(), {"octet",
+                           "Attention",
+                           attributes,
+                           {packed(ragged), Feed::absent(), Feed::absent(), ranges_array(ranges)}}),
+        separate_ragged);
+  }
+}
+
+/// The last row of each sample.
+Array last_rows(const Array& x, const std::vector<int64_t>& ranges) {
+  Array result = zeros(x.dtype, {static_cast<int64_t>(ranges.size()) - 1, x.shape.back()});
+  for (int64_t i = 0; i < result.count(); ++i) {
+    const auto sample = static_cast<size_t>(i / x.shape.back());
+    result[i] = x[(ranges[sample + 1] - 1) * x.shape.back() + i % x.shape.back()];
+  }
+  return result;
+}
+
+TEST_P(Attention, OneQueryASample) {
+  const std::vector<int64_t> ranges{0, 3, 20};
+  for (const DType dtype : {DType::f32, DType::f16, DType::f8e4m3}) {
+    Case c = quantized(dtype);
+    c.dtype = dtype;
+    c.softmax_scale = round_to(DType::f32, kSoftmaxScale);
+    Attributes attributes = attributes_of(c);
+    const Operands o = operands_of(c, {c.samples, c.rows, c.width()});
+    const Array all = solve(GetParam(), {"octet", "Attention", attributes, {o.q, o.k, o.v}});
+    const Operands r = operands_of(c, {ranges.back(), c.width()});
+    const Array all_ragged = solve(
+        GetParam(), {"octet", "Attention", attributes, {r.q, r.k, r.v, ranges_array(ranges)}});
+    attributes["pooled_query"] = int64_t{1};
+    const std::vector<int64_t> equal = equal_ranges(c.samples, c.rows);
+    expect_equal(
+        solve(GetParam(), {"octet", "Attention", attributes, {last_rows(o.q, equal), o.k, o.v}}),
+        last_rows(all, equal));
+    expect_equal(solve(GetParam(), {"octet",
+                                    "Attention",
+                                    attributes,
+                                    {last_rows(r.q, ranges), r.k, r.v, ranges_array(ranges)}}),
+                 last_rows(all_ragged, ranges));
+  }
+}
+
 TEST_P(Attention, SymbolicBatch) {
   const Case c{DType::f16, DType::f16, 5, 13, 2, 16, true, 0.25};
   const Operands o = operands_of(c, {c.samples, c.rows, c.width()});

@@ -190,6 +190,42 @@ TEST_P(Linear, EveryStepRounded) {
   }
 }
 
+/// Sections of columns with a factor and an output scale each are products of their own.
+TEST_P(Linear, Sections) {
+  const std::vector<int64_t> widths{40, 7, 64};
+  const std::vector<float> alphas{0.125F, 1, 0.5F};
+  const std::vector<float> y_scales{0.013F, 0.021F, 0.008F};
+  const Array x = random_array(DType::f8e4m3, {9, 33}, 10, -448, 448);
+  const Array bias = random_array(DType::f16, {111}, 11);
+  const Array scale = random_array(DType::f32, {111}, 12, 0.0005, 0.002);
+  const Array w = random_array(DType::f8e4m3, {33, 111}, 13, -448, 448);
+  const Attributes common{{"x_scale", 0.0031F}, {"out_dtype", std::string("f8e4m3")}};
+  Attributes attributes = common;
+  attributes["sections"] = widths;
+  attributes["alpha"] = alphas;
+  attributes["y_scale"] = y_scales;
+  const Array whole =
+      solve(GetParam(), {"octet",
+                         "Linear",
+                         attributes,
+                         {x, Feed::constant(w), Feed::constant(scale), Feed::constant(bias)}});
+  int64_t begin = 0;
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const int64_t end = begin + widths[i];
+    attributes = common;
+    attributes["alpha"] = alphas[i];
+    attributes["y_scale"] = y_scales[i];
+    const Array part = solve(GetParam(), {"octet",
+                                          "Linear",
+                                          attributes,
+                                          {x, Feed::constant(columns(w, begin, end)),
+                                           Feed::constant(columns(scale, begin, end)),
+                                           Feed::constant(columns(bias, begin, end))}});
+    expect_equal(columns(whole, begin, end), part);
+    begin = end;
+  }
+}
+
 /// A scale so small that most results lie beyond E4M3: they saturate.
 TEST_P(Linear, SaturatesCodes) {
   Case c{DType::f32, DType::f32, DType::f8e4m3, {6}, 20, 30};

@@ -102,6 +102,17 @@ Array first_rows(const Array& array, int64_t rows) {
   return part;
 }
 
+Array columns(const Array& array, int64_t begin, int64_t end) {
+  const int64_t width = array.shape.back();
+  Array result{array.dtype, array.shape, {}};
+  result.shape.back() = end - begin;
+  for (int64_t row = 0; row < array.count(); row += width) {
+    const auto first = array.values.begin() + row;
+    result.values.insert(result.values.end(), first + begin, first + end);
+  }
+  return result;
+}
+
 Array as(DType dtype, const Array& array) {
   return array_of(dtype, array.shape, array.values);
 }

@@ -35,6 +35,8 @@ double naive_gelu_tanh(double x);
 
 /// The first `rows` along axis 0.
 Array first_rows(const Array& array, int64_t rows);
+/// Columns [begin, end) along the last axis.
+Array columns(const Array& array, int64_t begin, int64_t end);
 /// The same elements as another dtype's array, rounded.
 Array as(DType dtype, const Array& array);
 /// value / scale for every element: what an E4M3 output's codes stand for.

@@ -9,29 +9,40 @@
 namespace octet::cpu::reference {
 namespace {
 
-struct Sample {
-  int64_t begin = 0;  ///< first row in q, k, v and y
-  int64_t rows = 0;
+struct Rows {
+  int64_t begin = 0;
+  int64_t count = 0;
 };
 
-/// The samples of a run: rows of a batch alike, or as the ranges say.
+struct Sample {
+  Rows keys;     ///< in k and v
+  Rows queries;  ///< in q and y
+};
+
+/// The samples of a run: rows of a batch alike, or as the ranges say; queries likewise, or one row
+/// a sample.
 class Samples {
  public:
-  explicit Samples(std::span<const Operand> inputs)
+  Samples(std::span<const Operand> inputs, const AttentionOperands& operands)
       : ranges_(has(inputs, 3) ? inputs[3].as<int32_t>() : nullptr),
-        count_(has(inputs, 3) ? inputs[3].extent(0) : inputs[0].extent(0)),
-        rows_(inputs[0].extent(1)) {}
+        count_(has(inputs, 3) ? inputs[3].extent(0) : inputs[operands.k.input].extent(0)),
+        rows_(inputs[operands.k.input].extent(1)),
+        pooled_(operands.pooled_query) {}
 
   [[nodiscard]] int64_t count() const { return count_; }
   [[nodiscard]] Sample at(int64_t index) const {
-    if (ranges_ == nullptr) return {index * rows_, rows_};
-    return {ranges_[2 * index], ranges_[2 * index + 1] - ranges_[2 * index]};
+    Rows keys{index * rows_, rows_};
+    if (ranges_ != nullptr) {
+      keys = {ranges_[2 * index], ranges_[2 * index + 1] - ranges_[2 * index]};
+    }
+    return {keys, pooled_ ? Rows{index, 1} : keys};
   }
 
  private:
   const int32_t* ranges_;
   int64_t count_;
   int64_t rows_;
+  bool pooled_;
 };
 
 /// Float copies of the operands, [rows, width] each; k is transposed within a sample and head to
@@ -40,13 +51,15 @@ struct Floats {
   std::span<float> q;
   std::span<float> k;
   std::span<float> v;
-  std::span<float> scores;  ///< one row for each head and row of q
+  std::span<float> scores;  ///< one row of keys for each head
 };
 
 class Attention : public Kernel {
  public:
   explicit Attention(const InferenceContext& context)
-      : heads_(context.node.integer("heads", 1)),
+      : operands_(attention_operands(context)),
+        heads_(context.node.integer("heads", 1)),
+        depth_(operands_.width / heads_),
         causal_(context.node.integer("causal", 0) != 0),
         factor_(context.node.number("scale", 1.0F) * context.node.number("q_scale", 1.0F) *
                 context.node.number("k_scale", 1.0F)),
@@ -57,65 +70,84 @@ class Attention : public Kernel {
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> outputs) const override {
-    static_cast<void>(outputs);
-    return 3 * scratch_bytes(inputs[0].count()) + scratch_bytes(heads_ * inputs[0].rows());
+    const int64_t key_rows = inputs[operands_.k.input].rows();
+    return scratch_bytes(outputs[0].count()) + 2 * scratch_bytes(key_rows * operands_.width) +
+           scratch_bytes(heads_ * key_rows);
   }
 
   void run(const KernelArgs& args) const override {
-    const Operand& q = args.inputs[0];
-    const Samples samples(args.inputs);
+    const int64_t key_rows = args.inputs[operands_.k.input].rows();
+    const Samples samples(args.inputs, operands_);
     Scratch scratch(args.workspace);
-    const Floats floats{scratch.take(q.count()), scratch.take(q.count()), scratch.take(q.count()),
-                        scratch.take(heads_ * q.rows())};
-    const int64_t work = q.count() * q.rows() / std::max<int64_t>(1, samples.count() * heads_);
-    for_each_row(samples.count() * heads_, work, [&](int64_t task) {
+    const Floats floats{scratch.take(args.outputs[0].count()),
+                        scratch.take(key_rows * operands_.width),
+                        scratch.take(key_rows * operands_.width), scratch.take(heads_ * key_rows)};
+    const int64_t tasks = samples.count() * heads_;
+    const int64_t work = args.outputs[0].count() * key_rows / std::max<int64_t>(1, tasks);
+    for_each_row(tasks, work, [&](int64_t task) {
       const Sample sample = samples.at(task / heads_);
       const int64_t head = task % heads_;
-      load_head(args, sample, head, floats);
-      for (int64_t row = 0; row < sample.rows; ++row) attend(sample, head, row, q, floats);
-      store_head(args.outputs[0], sample, head, floats);
+      load_queries(args, sample.queries, head, floats);
+      load_keys(args, sample.keys, head, floats);
+      const auto scores =
+          floats.scores.subspan(static_cast<size_t>(head * key_rows + sample.keys.begin),
+                                static_cast<size_t>(sample.keys.count));
+      for (int64_t row = 0; row < sample.queries.count; ++row) {
+        attend(sample, head, row, scores, floats);
+      }
+      store_head(args.outputs[0], sample.queries, head, floats);
     });
   }
 
  private:
   /// Where a row's part of one head lies in [rows, width].
-  [[nodiscard]] size_t offset(const Operand& q, int64_t row, int64_t head) const {
-    return static_cast<size_t>(row * q.last() + head * (q.last() / heads_));
+  [[nodiscard]] size_t offset(int64_t row, int64_t head) const {
+    return static_cast<size_t>(row * operands_.width + head * depth_);
   }
 
   /// Element `depth` of key 0 of a sample and head; the other keys follow.
-  [[nodiscard]] size_t key_offset(const Operand& q, const Sample& sample, int64_t head,
-                                  int64_t depth) const {
-    return static_cast<size_t>(sample.begin * q.last() +
-                               (head * (q.last() / heads_) + depth) * sample.rows);
+  [[nodiscard]] size_t key_offset(const Rows& keys, int64_t head, int64_t depth) const {
+    return static_cast<size_t>(keys.begin * operands_.width + (head * depth_ + depth) * keys.count);
   }
 
-  void load_head(const KernelArgs& args, const Sample& sample, int64_t head,
-                 const Floats& floats) const {
-    const Operand& q = args.inputs[0];
-    const auto depth = static_cast<size_t>(q.last() / heads_);
-    for (int64_t row = 0; row < sample.rows; ++row) {
-      const size_t at = offset(q, sample.begin + row, head);
-      load_row(args.inputs[0], static_cast<int64_t>(at), floats.q.subspan(at, depth));
-      load_row(args.inputs[2], static_cast<int64_t>(at), floats.v.subspan(at, depth));
-      for (size_t d = 0; d < depth; ++d) {
-        const size_t key = key_offset(q, sample, head, static_cast<int64_t>(d));
-        load_row(args.inputs[1], static_cast<int64_t>(at + d),
-                 floats.k.subspan(key + static_cast<size_t>(row), 1));
-      }
+  void load_head(const KernelArgs& args, const AttentionOperands::Part& part, int64_t row,
+                 int64_t head, std::span<float> target) const {
+    const Operand& operand = args.inputs[part.input];
+    load_row(operand, row * operand.last() + part.column + head * depth_, target);
+  }
+
+  void load_queries(const KernelArgs& args, const Rows& rows, int64_t head,
+                    const Floats& floats) const {
+    const auto depth = static_cast<size_t>(depth_);
+    for (int64_t row = rows.begin; row < rows.begin + rows.count; ++row) {
+      load_head(args, operands_.q, row, head, floats.q.subspan(offset(row, head), depth));
     }
   }
 
-  void attend(const Sample& sample, int64_t head, int64_t row, const Operand& q,
+  void load_keys(const KernelArgs& args, const Rows& rows, int64_t head,
+                 const Floats& floats) const {
+    const auto depth = static_cast<size_t>(depth_);
+    for (int64_t row = 0; row < rows.count; ++row) {
+      // The key's row goes through the place of the value's.
+      const auto target = floats.v.subspan(offset(rows.begin + row, head), depth);
+      load_head(args, operands_.k, rows.begin + row, head, target);
+      for (size_t d = 0; d < depth; ++d) {
+        const size_t key = key_offset(rows, head, static_cast<int64_t>(d));
+        floats.k[key + static_cast<size_t>(row)] = target[d];
+      }
+      load_head(args, operands_.v, rows.begin + row, head, target);
+    }
+  }
+
+  void attend(const Sample& sample, int64_t head, int64_t row, std::span<float> all_scores,
               const Floats& floats) const {
-    const auto depth = static_cast<size_t>(q.last() / heads_);
-    const auto seen = static_cast<size_t>(causal_ ? row + 1 : sample.rows);
-    const auto scores =
-        floats.scores.subspan(static_cast<size_t>(head * q.rows() + sample.begin), seen);
-    const auto mixed = floats.q.subspan(offset(q, sample.begin + row, head), depth);
+    const auto depth = static_cast<size_t>(depth_);
+    const auto seen = static_cast<size_t>(causal_ ? row + 1 : sample.keys.count);
+    const auto scores = all_scores.first(seen);
+    const auto mixed = floats.q.subspan(offset(sample.queries.begin + row, head), depth);
     std::ranges::fill(scores, 0.0F);
     for (size_t d = 0; d < depth; ++d) {
-      const float* keys = &floats.k[key_offset(q, sample, head, static_cast<int64_t>(d))];
+      const float* keys = &floats.k[key_offset(sample.keys, head, static_cast<int64_t>(d))];
       for (size_t i = 0; i < seen; ++i) scores[i] += mixed[d] * keys[i];
     }
     for (float& score : scores) score = step(score * factor_);
@@ -124,7 +156,7 @@ class Attention : public Kernel {
     quantize(scores);
     std::ranges::fill(mixed, 0.0F);
     for (size_t i = 0; i < seen; ++i) {
-      const float* values = &floats.v[offset(q, sample.begin + static_cast<int64_t>(i), head)];
+      const float* values = &floats.v[offset(sample.keys.begin + static_cast<int64_t>(i), head)];
       for (size_t d = 0; d < depth; ++d) mixed[d] += scores[i] * values[d];
     }
     for (float& value : mixed) value = step(value * v_scale_);
@@ -139,16 +171,17 @@ class Attention : public Kernel {
     }
   }
 
-  void store_head(const Operand& y, const Sample& sample, int64_t head,
-                  const Floats& floats) const {
-    const auto depth = static_cast<size_t>(y.last() / heads_);
-    for (int64_t row = 0; row < sample.rows; ++row) {
-      const size_t at = offset(y, sample.begin + row, head);
+  void store_head(const Operand& y, const Rows& rows, int64_t head, const Floats& floats) const {
+    const auto depth = static_cast<size_t>(depth_);
+    for (int64_t row = rows.begin; row < rows.begin + rows.count; ++row) {
+      const size_t at = offset(row, head);
       store_scaled(y, static_cast<int64_t>(at), floats.q.subspan(at, depth), y_scale_);
     }
   }
 
+  AttentionOperands operands_;
   int64_t heads_;
+  int64_t depth_;
   bool causal_;
   float factor_;
   float v_scale_;

@@ -174,13 +174,14 @@ class Conv : public Kernel {
   ConvWindow window_;
 };
 
-/// y = store(act(alpha * (x_scale * w_scale[n] * sum + bias[n])) + residual)
+/// y = store(act(alpha * (x_scale * w_scale[n] * sum + bias[n])) + residual), where every section
+/// of columns has its own alpha and output scale
 class Linear : public Kernel {
  public:
   explicit Linear(const InferenceContext& context)
       : x_scale_(context.node.number("x_scale", 1.0F)),
-        alpha_(context.node.number("alpha", 1.0F)),
-        y_scale_(context.node.number("y_scale", 1.0F)),
+        sections_(linear_sections(context,
+                                  context.graph.value(context.node.outputs[0]).dims.back().size())),
         f16_steps_(rounds_steps(context.node)),
         activation_(activation_named(context.node.text("activation", "none"))) {
     if (f16_steps_ && activation_ == quick_gelu) activation_ = quick_gelu_in_f16;
@@ -210,12 +211,14 @@ class Linear : public Kernel {
       const auto begin = static_cast<size_t>(row * shape.n);
       const auto values = sums.subspan(begin, factors.size());
       const auto added = residual.subspan(begin, factors.size());
-      finish(values, factors, bias);
+      for (const LinearSection& section : sections_) finish(section, values, factors, bias);
       if (has(args.inputs, 4)) {
         load_row(args.inputs[4], row * shape.n, added);
         for (size_t n = 0; n < values.size(); ++n) values[n] = step(values[n] + added[n]);
       }
-      store_scaled(y, row * shape.n, values, y_scale_);
+      for (const LinearSection& section : sections_) {
+        store_scaled(y, row * shape.n + section.begin, columns(values, section), section.y_scale);
+      }
     });
   }
 
@@ -232,11 +235,16 @@ class Linear : public Kernel {
     std::ranges::fill(values, fallback);
   }
 
-  void finish(std::span<float> values, std::span<const float> factors,
+  static std::span<float> columns(std::span<float> row, const LinearSection& section) {
+    return row.subspan(static_cast<size_t>(section.begin),
+                       static_cast<size_t>(section.end - section.begin));
+  }
+
+  void finish(const LinearSection& section, std::span<float> values, std::span<const float> factors,
               std::span<const float> bias) const {
-    for (size_t n = 0; n < values.size(); ++n) {
+    for (auto n = static_cast<size_t>(section.begin); n < static_cast<size_t>(section.end); ++n) {
       const float product = step(x_scale_ * factors[n] * values[n]);
-      const float value = step(alpha_ * step(product + bias[n]));
+      const float value = step(section.alpha * step(product + bias[n]));
       values[n] = activation_ == nullptr ? value : step(activation_(value));
     }
   }
@@ -244,8 +252,7 @@ class Linear : public Kernel {
   [[nodiscard]] float step(float value) const { return f16_steps_ ? round_to_f16(value) : value; }
 
   float x_scale_;
-  float alpha_;
-  float y_scale_;
+  std::vector<LinearSection> sections_;
   bool f16_steps_;
   Activation activation_;
 };
