@@ -1,0 +1,293 @@
+#include <algorithm>
+#include <array>
+
+#include "cuda/gemm_layout.h"
+#include "cuda/wgmma.h"
+
+// Which kernel computes a product how: the tactics, what they need, and which are worth timing.
+namespace octet::cuda {
+namespace {
+
+constexpr std::array kKernelNames{
+    std::pair{GemmKernel::resident, "resident"}, std::pair{GemmKernel::streamed, "streamed"},
+    std::pair{GemmKernel::deferred, "deferred"}, std::pair{GemmKernel::split, "split"},
+    std::pair{GemmKernel::mma, "mma"}};
+
+std::string name_of(GemmKernel kernel) {
+  return std::ranges::find(kKernelNames, kernel, [](const auto& row) { return row.first; })->second;
+}
+
+GemmKernel kernel_named(const std::string& name, std::string_view where) {
+  const auto* row =
+      std::ranges::find(kKernelNames, name, [](const auto& entry) { return entry.second; });
+  if (row == kKernelNames.end()) fail_input("{}: there is no matrix kernel '{}'", where, name);
+  return row->first;
+}
+
+/// Registers of a lane after setmaxnreg; the sum over all warpgroups is what the launch gives.
+struct RegisterShares {
+  int consumer;
+  int producer;
+};
+RegisterShares register_shares(int consumers) {
+  return consumers == 2 ? RegisterShares{232, 40} : RegisterShares{152, 40};
+}
+
+int panel_count(const GemmProblem& problem, const GemmTactic& tactic) {
+  return static_cast<int>((problem.n + tactic.columns - 1) / tactic.columns);
+}
+
+/// Slabs of a tile during which the tile before it is stored (and the residual loaded): as many as
+/// divide its strips and leave K room; 0 when K is too small.
+int deferred_slabs(const GemmProblem& problem, const GemmTactic& tactic) {
+  const int strips = 2 * tactic.columns / group_columns(problem);
+  const int room = slab_count(problem, tactic) / (problem.residual ? 2 : 1);
+  for (int count = std::min(8, room); count > 0; --count) {
+    if (strips % count == 0) return count;
+  }
+  return 0;
+}
+
+/// Do the epilogue's numbers of a whole panel fit into registers beside sums and residual?
+bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
+  if (tactic.kernel != GemmKernel::resident || problem.f16_steps) return false;
+  const int numbers = tactic.columns / 4 * (problem.column_scales ? 2 : 1);
+  const int residual = problem.residual ? tactic.columns / 4 : 0;
+  constexpr int kOthers = 32;
+  return tactic.columns / 2 + numbers + residual + kOthers <=
+         register_shares(tactic.consumers).consumer;
+}
+
+std::string activation(const GemmProblem& problem) {
+  switch (problem.activation) {
+    case GemmActivation::none:
+      return "identity";
+    case GemmActivation::quick_gelu:
+      if (problem.f16_steps) return "quick_gelu_steps";
+      return folds_quick_gelu(problem) ? "quick_gelu_folded" : "quick_gelu";
+    case GemmActivation::gelu:
+      return "gelu";
+    case GemmActivation::gelu_tanh:
+      return "gelu_tanh";
+  }
+  return {};
+}
+
+std::string type_of(DType dtype) {
+  if (dtype == DType::f8e4m3) return "e4m3";
+  return dtype == DType::f16 ? "f16" : "float";
+}
+
+using Defines = std::vector<std::pair<std::string, std::string>>;
+
+Defines common_defines(const GemmProblem& problem, const GemmTactic& tactic) {
+  const auto number = [](int64_t value) { return std::to_string(value); };
+  return {{"OPERAND_TYPE", type_of(problem.operand_dtype)},
+          {"OUT_TYPE", type_of(problem.out_dtype)},
+          {"K_BYTES", number(k_bytes(problem))},
+          {"COLUMNS", number(problem.n)},
+          {"PADDED_COLUMNS", number(padded_columns(problem.n))},
+          {"TRANSPOSED_FROM", number(transposes(problem) ? problem.transposed_from : problem.n)},
+          {"ACTIVATION", activation(problem)},
+          {"RESIDUAL", number(problem.residual ? 1 : 0)},
+          {"COLUMN_SCALES", number(problem.column_scales ? 1 : 0)},
+          {"FACTOR", number(multiplies_last(problem) ? 1 : 0)},
+          {"F16_STEPS", number(problem.f16_steps ? 1 : 0)},
+          {"TILE_COLUMNS", number(tactic.columns)},
+          {"STAGES", number(tactic.stages)}};
+}
+
+KernelSource mma_source(const GemmProblem& problem, const GemmTactic& tactic) {
+  KernelSource source{"gemm_mma.cu", "gemm", common_defines(problem, tactic), ""};
+  const int across = tactic.columns / 64;
+  const int down = tactic.consumers / across;
+  source.defines.insert(source.defines.end(),
+                        {{"WARPS_ACROSS", std::to_string(across)},
+                         {"WARPS_DOWN", std::to_string(down)},
+                         {"ROW_BLOCKS", std::to_string(tactic.rows / 16 / down)},
+                         {"WEIGHT_PITCH", std::to_string(weight_pitch_bytes(problem))},
+                         {"MMA", problem.operand_dtype == DType::f16 ? "mma_f16" : "mma_e4m3"}});
+  return source;
+}
+
+KernelSource sm90_source(const GemmProblem& problem, const GemmTactic& tactic) {
+  const bool f16 = problem.operand_dtype == DType::f16;
+  KernelSource source{
+      "gemm_" + name_of(tactic.kernel) + ".cu", "gemm", common_defines(problem, tactic),
+      wgmma_text({tactic.columns, f16 ? WgmmaOperand::f16 : WgmmaOperand::e4m3, false, false})};
+  const RegisterShares registers = register_shares(tactic.consumers);
+  source.defines.insert(
+      source.defines.end(),
+      {{"WGMMA", f16 ? "wgmma_f16" : "wgmma_e4m3"},
+       {"CONSUMERS", std::to_string(tactic.consumers)},
+       {"CONSUMER_REGISTERS", std::to_string(registers.consumer)},
+       {"PRODUCER_REGISTERS", std::to_string(registers.producer)},
+       {"NUMBERS", keeps_numbers(problem, tactic) ? "KeptNumbers<kGroups>" : "FetchedNumbers"},
+       {"DEFERRED_SLABS", std::to_string(deferred_slabs(problem, tactic))},
+       {"SPLITS", std::to_string(tactic.splits)}});
+  return source;
+}
+
+/// Clocks that the kernel is likely to take: a rough model, to order candidates and leave out the
+/// hopeless. A multiprocessor multiplies a slab of 64 rows in 2 clocks a column, reads 128 bytes a
+/// clock of shared memory while it does, and receives about 46 a clock from the cache.
+double estimated_clocks(const GemmProblem& problem, const GemmTactic& tactic, int64_t rows,
+                        int multiprocessors) {
+  const auto ceil_div = [](int64_t a, int64_t b) { return static_cast<double>((a + b - 1) / b); };
+  const double slabs = slab_count(problem, tactic);
+  const double panels = panel_count(problem, tactic);
+  const double down = ceil_div(rows, tactic.rows);
+  const double blocks = tactic.rows / 64.0;
+  const double multiply = blocks * std::max(2.0 * tactic.columns, 64.0 + tactic.columns);
+  const double stream = (tactic.rows + tactic.columns) * 128 / 46.0;
+  const double waves =
+      ceil_div(static_cast<int64_t>(down * panels * tactic.splits), multiprocessors);
+  const double epilogue = 8.0 * tactic.columns;
+  switch (tactic.kernel) {
+    case GemmKernel::resident:
+      return ceil_div(static_cast<int64_t>(down * panels), multiprocessors) * slabs *
+                 std::max(multiply, 64 * 128 / 46.0) +
+             slabs * tactic.columns * 128 / 46.0 + epilogue;
+    case GemmKernel::streamed:
+      return waves * slabs * std::max(multiply, stream) + epilogue;
+    case GemmKernel::deferred:
+      return waves * slabs * std::max(multiply, stream) + 2 * epilogue;
+    case GemmKernel::split:
+      return waves * (slabs / tactic.splits * std::max(multiply, stream) + epilogue) +
+             (tactic.splits > 1 ? 1500 : 0);
+    case GemmKernel::mma:
+      return 1e9 + waves * slabs * tactic.rows * tactic.columns;
+  }
+  return 0;
+}
+
+/// As many stages as fit, up to `most`.
+GemmTactic with_stages(const GemmProblem& problem, GemmTactic tactic, int most,
+                       const DeviceProperties& device) {
+  tactic.stages = most;
+  while (tactic.stages > 1 && shared_bytes(problem, tactic) > device.shared_bytes) --tactic.stages;
+  return tactic;
+}
+
+std::vector<GemmTactic> all_tactics(const GemmProblem& problem, const DeviceProperties& device) {
+  std::vector<GemmTactic> all;
+  const auto add = [&](GemmKernel kernel, int rows, int columns, int consumers, int splits,
+                       int stages) {
+    all.push_back(
+        with_stages(problem, {kernel, rows, columns, 0, consumers, splits}, stages, device));
+  };
+  for (const int columns : {64, 128, 192, 256}) {
+    for (const int consumers : {2, 3}) {
+      add(GemmKernel::resident, 64, columns, consumers, 1, 12);
+      add(GemmKernel::resident, 64, columns, consumers, 1, 8);
+      add(GemmKernel::streamed, 64, columns, consumers, 1, 9);
+    }
+    add(GemmKernel::deferred, 128, columns, 2, 1, 8);
+    for (const int splits : {1, 2, 3, 4, 6, 8}) add(GemmKernel::split, 64, columns, 1, splits, 8);
+  }
+  add(GemmKernel::mma, 128, 128, 8, 1, 4);
+  add(GemmKernel::mma, 64, 64, 4, 1, 4);
+  return all;
+}
+
+}  // namespace
+
+int block_threads(const GemmTactic& tactic) {
+  if (tactic.kernel == GemmKernel::mma) return tactic.consumers * 32;
+  return tactic.kernel == GemmKernel::split ? 160 : (tactic.consumers + 1) * 128;
+}
+
+int64_t shared_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
+  const int64_t slab = slab_bytes(tactic);
+  const int64_t slabs = slab_count(problem, tactic);
+  const int64_t a = tactic.rows * slab;
+  const int64_t w = tactic.columns * slab;
+  if (tactic.kernel == GemmKernel::mma) return tactic.stages * (a + w);
+  const int64_t barriers = 16 * tactic.stages + 8 * tactic.consumers;
+  if (tactic.kernel == GemmKernel::resident) {
+    return tactic.stages * a + slabs * w + barriers + 16 * slabs;
+  }
+  return tactic.stages * (a + w) + barriers;
+}
+
+std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
+                    const DeviceProperties& device) {
+  if (std::string reason = refusal(problem); !reason.empty()) return reason;
+  const int slabs = slab_count(problem, tactic);
+  if (tactic.kernel != GemmKernel::mma && device.major != 9) return "it needs sm_90a";
+  if (tactic.stages < 3) return "fewer than 3 stages fit into shared memory";
+  if (shared_bytes(problem, tactic) > device.shared_bytes) return "too little shared memory";
+  if (tactic.columns % group_columns(problem) != 0) return "a tile has no whole groups of columns";
+  if (transposes(problem) && problem.transposed_from % tactic.columns != 0) {
+    return "the transposed part begins inside a tile";
+  }
+  switch (tactic.kernel) {
+    case GemmKernel::resident:
+      if (panel_count(problem, tactic) > device.multiprocessors) return "more panels than blocks";
+      return tactic.columns == 256 && tactic.consumers > 2 ? "too few registers" : "";
+    case GemmKernel::streamed:
+      return tactic.columns > 128 && tactic.consumers > 2 ? "too few registers" : "";
+    case GemmKernel::deferred:
+      if (transposes(problem)) return "it stores nothing transposed";
+      if (problem.out_dtype == DType::f32) return "it keeps results in 16 bytes";
+      if (problem.residual && problem.out_dtype != DType::f16) return "the residual does not fit";
+      return deferred_slabs(problem, tactic) < 1 ? "K is too small" : "";
+    case GemmKernel::split:
+      if (transposes(problem) && tactic.splits > 1) return "it stores nothing transposed";
+      if (tactic.splits > slabs) return "K is too small";
+      return tactic.splits > 1 && tactic.stages * (64 + tactic.columns) * 128 < tactic.columns * 256
+                 ? "the sums do not fit into the stages"
+                 : "";
+    case GemmKernel::mma:
+      return {};
+  }
+  return {};
+}
+
+std::string to_string(const GemmTactic& tactic) {
+  std::string text = fmt::format("{} {}x{}, {} stages", name_of(tactic.kernel), tactic.rows,
+                                 tactic.columns, tactic.stages);
+  if (tactic.kernel == GemmKernel::mma) return text + fmt::format(", {} warps", tactic.consumers);
+  if (tactic.kernel == GemmKernel::split) return text + fmt::format(", K in {}", tactic.splits);
+  return text + fmt::format(", {} consumers", tactic.consumers);
+}
+
+Json GemmTactic::to_json() const {
+  return {{"kernel", name_of(kernel)}, {"rows", rows},           {"columns", columns},
+          {"stages", stages},          {"consumers", consumers}, {"splits", splits}};
+}
+
+GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
+  return {kernel_named(json_at<std::string>(json, "kernel", where), where),
+          json_at<int>(json, "rows", where),
+          json_at<int>(json, "columns", where),
+          json_at<int>(json, "stages", where),
+          json_at<int>(json, "consumers", where),
+          json_at<int>(json, "splits", where)};
+}
+
+std::vector<GemmTactic> candidates(const GemmProblem& problem, int64_t rows,
+                                   const DeviceProperties& device) {
+  constexpr double kHopeless = 1.6;  // times the best estimate
+  constexpr size_t kMost = 10;
+  std::vector<std::pair<double, GemmTactic>> rated;
+  for (const GemmTactic& tactic : all_tactics(problem, device)) {
+    if (!refusal(problem, tactic, device).empty()) continue;
+    rated.emplace_back(estimated_clocks(problem, tactic, rows, device.multiprocessors), tactic);
+  }
+  check(!rated.empty(), "no kernel computes a product of {} by {}", problem.k, problem.n);
+  std::ranges::stable_sort(rated, {}, [](const auto& row) { return row.first; });
+  std::vector<GemmTactic> chosen;
+  for (const auto& [clocks, tactic] : rated) {
+    if (chosen.size() == kMost || clocks > kHopeless * rated[0].first) break;
+    if (std::ranges::find(chosen, tactic) == chosen.end()) chosen.push_back(tactic);
+  }
+  return chosen;
+}
+
+KernelSource source(const GemmProblem& problem, const GemmTactic& tactic) {
+  return tactic.kernel == GemmKernel::mma ? mma_source(problem, tactic)
+                                          : sm90_source(problem, tactic);
+}
+
+}  // namespace octet::cuda

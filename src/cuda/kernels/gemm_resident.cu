@@ -1,0 +1,180 @@
+// y = epilogue(A W^T) with a panel of W, TILE_COLUMNS x K, resident in shared memory: only A is
+// streamed, so little traffic, and warpgroups take turns on tiles of 64 rows, so that the epilogue
+// of one runs under the products of another. For K whose panel fits. Blocks: as many as the device
+// has multiprocessors, at least as many as there are panels.
+#include "gemm_sm90.cuh"
+
+constexpr int kStageBytes = kWarpgroupRows * kSlabBytes;
+constexpr int kPanelSlabBytes = TILE_COLUMNS * kSlabBytes;
+constexpr int kPanels = (COLUMNS + TILE_COLUMNS - 1) / TILE_COLUMNS;
+
+// `count` tiles of one panel: first, first + stride, ...
+struct Segment {
+  int panel, first, stride, count;
+};
+
+// What a block computes, segment by segment. `streams` blocks share each panel and walk the rows in
+// step with the other panels' blocks, so that A comes from memory once; the blocks left over take
+// the last rows of every panel.
+struct Schedule {
+  int tiles;            // of rows
+  int streams, length;  // length: tiles of a stream
+  int rest;             // tiles of a panel behind the streams'
+  int next, end;        // over panels * rest, or one segment
+
+  __device__ __forceinline__ explicit Schedule(int rows) {
+    const int blocks = gridDim.x, block = blockIdx.x;
+    tiles = (rows + kWarpgroupRows - 1) / kWarpgroupRows;
+    streams = max(blocks / kPanels, 1);
+    const int extra = blocks - streams * kPanels;
+    length = extra > 0 ? (tiles * kPanels + blocks - 1) / blocks : (tiles + streams - 1) / streams;
+    rest = max(tiles - streams * length, 0);
+    next = 0, end = 1;
+    if (!in_stream()) {
+      const int64_t units = (int64_t)kPanels * rest;
+      next = (int)((block - streams * kPanels) * units / extra);
+      end = (int)((block - streams * kPanels + 1) * units / extra);
+    }
+  }
+  __device__ __forceinline__ bool in_stream() const { return blockIdx.x < streams * kPanels; }
+  __device__ __forceinline__ bool take(Segment& segment) {
+    if (next >= end) return false;
+    if (in_stream()) {
+      const int first = blockIdx.x / kPanels;
+      segment = {(int)(blockIdx.x % kPanels), first, streams,
+                 min(length, (tiles - first + streams - 1) / streams)};
+      next = end;
+    } else {
+      segment = {next / rest, streams * length + next % rest, 1,
+                 min(rest - next % rest, end - next)};
+      next += segment.count;
+    }
+    return segment.count > 0;
+  }
+};
+
+// Addresses in shared memory.
+struct Shared {
+  uint32_t a, panel, barriers;
+  __device__ __forceinline__ explicit Shared(const uint8_t* base)
+      : a(shared_address(base)),
+        panel(a + STAGES * kStageBytes),
+        barriers(panel + kSlabs * kPanelSlabBytes) {}
+  __device__ __forceinline__ Ring ring() const { return Ring(barriers); }
+  __device__ __forceinline__ Turns turns() const { return {barriers + Ring::kBytes}; }
+  // Slab k of the panel is there, and is no longer needed.
+  __device__ __forceinline__ uint32_t panel_full(int k) const {
+    return barriers + Ring::kBytes + Turns::kBytes + 8 * k;
+  }
+  __device__ __forceinline__ uint32_t panel_empty(int k) const { return panel_full(kSlabs + k); }
+
+  __device__ __forceinline__ void init() const {
+    ring().init(4);
+    turns().init();
+    for (int k = 0; k < kSlabs; ++k) {
+      barrier_init(panel_full(k), 1);
+      barrier_init(panel_empty(k), CONSUMERS * 4);
+    }
+    barrier_init_done();
+  }
+};
+
+__device__ __forceinline__ void load_panel_slab(const TensorMap* map, const Shared& shared,
+                                                int panel, int k, int segments_before) {
+  if (segments_before > 0) barrier_wait(shared.panel_empty(k), (segments_before & 1) ^ 1);
+  barrier_expect(shared.panel_full(k), kPanelSlabBytes);
+  load_tile(shared.panel + k * kPanelSlabBytes, map, shared.panel_full(k), k * kSlabElements,
+            panel * TILE_COLUMNS);
+}
+
+__device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
+                                        const Shared& shared, Schedule schedule) {
+  const Ring ring = shared.ring();
+  RingPosition at = RingPosition::at(0);
+  Segment segment;
+  for (int segments = 0; schedule.take(segment); ++segments) {
+    for (int i = 0; i < segment.count; ++i) {
+#pragma unroll 1
+      for (int k = 0; k < kSlabs; ++k) {
+        if (i == 0) load_panel_slab(w_map, shared, segment.panel, k, segments);
+        const uint32_t barrier = ring.acquire(at, kStageBytes);
+        load_a(shared.a + at.slot * kStageBytes, a_map, barrier, k,
+               (segment.first + i * segment.stride) * kWarpgroupRows);
+        at.advance();
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ void consume(const Shared& shared, Schedule schedule,
+                                        const GemmArguments& g) {
+  const Ring ring = shared.ring();
+  const Turns turns = shared.turns();
+  const int warpgroup = warpgroup_id();
+  float sums[kSums];
+  int before = 0;  // tiles of earlier segments
+  int taken = 0;   // tiles of this warpgroup
+  Segment segment;
+  for (int segments = 0; schedule.take(segment); ++segments, before += segment.count) {
+    const int column = segment.panel * TILE_COLUMNS + lane_column();
+    const NUMBERS numbers(g, column);
+    const auto release_panel = [&](int k) {
+      if (lane_id() == 0) barrier_arrive(shared.panel_empty(k));
+    };
+    const int first = (warpgroup + CONSUMERS - before % CONSUMERS) % CONSUMERS;
+    if (first >= segment.count) {  // none is ours; released in the right phase all the same
+#pragma unroll 1
+      for (int k = 0; k < kSlabs; ++k) {
+        barrier_wait(shared.panel_full(k), segments & 1);
+        release_panel(k);
+      }
+    }
+    for (int i = first; i < segment.count; i += CONSUMERS) {
+      const int row =
+          (segment.first + i * segment.stride) * kWarpgroupRows + warp_of_group() * 16 + lane_row();
+      const bool last = i + CONSUMERS >= segment.count;
+      ResidualTile<kGroups> residual;
+      residual.load(g, row, column);
+      turns.take(warpgroup, taken++);
+      RingPosition at = RingPosition::at((before + i) * kSlabs);
+      int previous = 0;
+#pragma unroll
+      for (int k = 0; k < kSlabs; ++k) {
+        if (i == first) barrier_wait(shared.panel_full(k), segments & 1);
+        ring.wait(at);
+        multiply_slab(sums, shared.a + at.slot * kStageBytes, shared.panel + k * kPanelSlabBytes,
+                      k > 0);
+        if (k == kSlabs - 1) turns.pass(warpgroup);
+        if (k > 0) {
+          wgmma_wait<1>();
+          ring.release(previous);
+          if (last) release_panel(k - 1);
+        }
+        previous = at.slot;
+        at.advance();
+      }
+      wgmma_wait<0>();
+      ring.release(previous);
+      if (last) release_panel(kSlabs - 1);
+      finish_tile<kGroups>(sums, numbers, residual, g, row, column);
+    }
+  }
+}
+
+extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
+    gemm(const __grid_constant__ TensorMap a_map, const __grid_constant__ TensorMap w_map,
+         const __grid_constant__ GemmArguments g) {
+  extern __shared__ __align__(1024) uint8_t bytes[];
+  const Shared shared(bytes);
+  if (threadIdx.x == 0) shared.init();
+  __syncthreads();
+  wait_for_previous_kernel();
+  const Schedule schedule(g.rows);
+  if (warpgroup_id() == CONSUMERS) {
+    give_registers<PRODUCER_REGISTERS>();
+    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, shared, schedule);
+  } else {
+    take_registers<CONSUMER_REGISTERS>();
+    consume(shared, schedule, g);
+  }
+}
