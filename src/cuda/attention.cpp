@@ -76,7 +76,9 @@ std::vector<AttentionTactic> mma_candidates(const AttentionProblem& problem) {
   for (const int warps : {4, 8, 2, 1}) {
     if (warps > 1 && 8 * warps >= rows) continue;  // half of them would have no row
     if (warps < 4 && rows > 128) continue;         // keys would be loaded too often
-    if (fits_registers(problem)) tactics.push_back({AttentionKernel::mma, warps, true, 0, 0});
+    const bool resident = fits_registers(problem);
+    if (resident) tactics.push_back({AttentionKernel::mma, warps, true, 0, 0});
+    if (resident && rows <= 128) continue;  // two passes over the keys never pay there
     tactics.push_back({AttentionKernel::mma, warps, false, 0, 0});
   }
   return tactics;

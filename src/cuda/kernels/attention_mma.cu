@@ -21,6 +21,8 @@ constexpr int kTileBlocks = kKeyTile / 8;        // of 8 keys
 constexpr int kRowVectors = kDim / 8;
 constexpr int kLoads = (kKeyTile * kRowVectors + kThreads - 1) / kThreads;  // a thread and tile
 constexpr int kKeyBlocks = (MAX_KEYS + 15) / 16 * 2;                        // of 8 keys, in all
+// Resident scores take what registers there are; otherwise more blocks at a time hide latency.
+constexpr int kBlocksAtATime = SCORES_RESIDENT || WARPS < 4 || kDim > 80 ? 1 : 384 / kThreads;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing
 
@@ -269,7 +271,7 @@ struct Parameters {
   float inverse_y_scale;
 };
 
-extern "C" __global__ void __launch_bounds__(kThreads, 1) attention_mma(const Parameters p) {
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocksAtATime) attention_mma(const Parameters p) {
   extern __shared__ __align__(16) uint16_t shared[];
   uint16_t* const buffer = shared + kQueryTile * kPitch;
   const int item = blockIdx.x / p.query_tiles, head = item % HEADS;

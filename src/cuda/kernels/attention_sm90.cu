@@ -31,6 +31,8 @@ constexpr int kChunkBytes = HEAD_DIM * 128;  // of V^T: 128 keys
 constexpr int kStageBytes = STAGE_BYTES;
 constexpr uint32_t kLoadedBytes =
     ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + KEY_ROWS) + HEAD_DIM * (V_CHUNKS * 128 + V_REST);
+// Do the next tile's scores have registers beside the second product?
+constexpr bool kOverlap = kScores + 4 * kGroups + HEAD_DIM / 2 <= 204;
 constexpr float kNone = -1e30f;  // the score of a slot that holds no key
 
 // Layout of shared memory behind the stages.
@@ -481,12 +483,13 @@ __device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, i
         barrier_wait(shared + kFull + 8 * stage.index, stage.parity);
       }
     }
-    start_scores(stage.index, tile);  // behind the last tile stale, and ignored
-    wgmma_wait<1>();
+    if (kOverlap) start_scores(stage.index, tile);  // behind the last tile stale, and ignored
+    wgmma_wait<kOverlap ? 1 : 0>();
     wgmma_results(o);
     if (leave && lane == 0) barrier_arrive(shared + kEmpty + 8 * done_stage);
     store_tile(o, y, p.y_factor);
     if (last) break;
+    if (!kOverlap) start_scores(stage.index, tile);
     left -= 2;
   }
   wgmma_wait<0>();

@@ -1,0 +1,159 @@
+#include <gtest/gtest.h>
+
+#include "tests/cuda/attention_case.h"
+
+namespace octet::cuda {
+namespace {
+
+constexpr int kRuns = 3;
+
+/// The most that a kernel may be off, by what it multiplies with.
+struct Tolerance {
+  double relative;
+  double codes_unlike;
+};
+Tolerance tolerance_of(const AttentionCase& c, const AttentionTactic& tactic) {
+  // Hopper's FP8 products sum with 13 bits, which moves scores and so codes of probabilities.
+  if (tactic.kernel != AttentionKernel::mma) return {1.5e-2, 0.08};
+  if (c.problem.quantized) return {6e-3, 0.01};
+  return {2e-3, 0.01};
+}
+
+AttentionCase case_of(int batch, int heads, int head_dim, int rows) {
+  AttentionCase c;
+  c.batch = batch;
+  c.problem.heads = heads;
+  c.problem.head_dim = head_dim;
+  c.problem.max_rows = rows;
+  return c;
+}
+
+class AttentionTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!availability().available) GTEST_SKIP() << availability().reason;
+    if (!compiler().available) GTEST_SKIP() << compiler().reason;
+    device_ = &Device::get(0);
+  }
+
+  /// Every tactic of the case's layout; of none where the device has no kernel for it.
+  void expect_right(const AttentionCase& described) {
+    const AttentionCase c = prepared(described);
+    if (!refusal(c.problem, device_->properties()).empty()) return;
+    const AttentionData data = make_data(c);
+    for (const AttentionTactic& tactic : candidates(c.problem, device_->properties())) {
+      SCOPED_TRACE(tactic.to_json().dump() + " " + source(c.problem, tactic).entry + " rows " +
+                   std::to_string(c.problem.max_rows) + " head " +
+                   std::to_string(c.problem.head_dim));
+      const Comparison result = run_case(*device_, c, data, tactic, kRuns);
+      EXPECT_EQ(result.not_numbers, 0);
+      EXPECT_EQ(result.trespasses, 0);
+      const Tolerance tolerance = tolerance_of(c, tactic);
+      EXPECT_LE(result.relative, tolerance.relative);
+      EXPECT_LE(result.codes_unlike, c.identity_values ? 0.005 : tolerance.codes_unlike);
+      EXPECT_EQ(c.identity_values ? result.codes_far : 0, 0);
+    }
+  }
+
+  void expect_right_in_both_layouts(AttentionCase c) {
+    c.problem.layout = AttentionLayout::rows;
+    expect_right(c);
+    c.problem.layout = AttentionLayout::values_transposed;
+    expect_right(c);
+  }
+
+ private:
+  const Device* device_ = nullptr;
+};
+
+TEST_F(AttentionTest, AnyNumberOfRows) {
+  for (const int rows : {1, 5, 16, 50, 65, 77, 197, 257, 577, 1024}) {
+    expect_right_in_both_layouts(case_of(2, 2, 64, rows));
+  }
+}
+
+TEST_F(AttentionTest, EveryHeadSize) {
+  for (const int head_dim : {8, 64, 80, 88, 104, 128}) {
+    expect_right_in_both_layouts(case_of(3, 3, head_dim, 257));
+  }
+}
+
+TEST_F(AttentionTest, MoreWorkThanTheDeviceTakesAtATime) {
+  for (const int rows : {257, 197, 50}) expect_right_in_both_layouts(case_of(67, 16, 64, rows));
+  expect_right_in_both_layouts(case_of(50, 16, 80, 257));
+}
+
+TEST_F(AttentionTest, EveryKindOfScores) {
+  for (const Scores scores : {Scores::sharp, Scores::flat, Scores::huge, Scores::negative}) {
+    for (const int rows : {257, 77}) {
+      AttentionCase c = case_of(3, 4, 64, rows);
+      c.scores = scores;
+      expect_right_in_both_layouts(c);
+      c.problem.causal = true;
+      expect_right_in_both_layouts(c);
+    }
+  }
+}
+
+TEST_F(AttentionTest, ProbabilitiesAreRoundedAsTheGraphSays) {
+  for (const int rows : {257, 197, 77}) {
+    AttentionCase c = case_of(3, 5, 64, rows);
+    c.identity_values = true;
+    expect_right_in_both_layouts(c);
+    c.problem.causal = rows == 77;
+    expect_right_in_both_layouts(c);
+  }
+}
+
+TEST_F(AttentionTest, Causal) {
+  for (const int rows : {1, 12, 64, 77, 200}) {
+    AttentionCase c = case_of(40, 12, 64, rows);
+    c.problem.causal = true;
+    expect_right_in_both_layouts(c);
+  }
+}
+
+TEST_F(AttentionTest, Ragged) {
+  for (const bool causal : {false, true}) {
+    AttentionCase c = case_of(100, 12, 64, 77);
+    c.problem.ragged = true;
+    c.problem.causal = causal;
+    c.rows = {7, 12, 77, 1, 16, 33, 64, 65, 9, 5, 40};
+    c.distinct = 11;
+    expect_right_in_both_layouts(c);
+  }
+}
+
+TEST_F(AttentionTest, PooledQueries) {
+  AttentionCase c = case_of(5, 4, 64, 257);
+  c.problem.pooled_query = true;
+  expect_right(c);
+  c.problem.ragged = true;
+  c.rows = {7, 257, 77, 1, 16};
+  c.distinct = 5;
+  expect_right(c);
+}
+
+TEST_F(AttentionTest, Fp16) {
+  for (const bool quantized : {false, true}) {
+    AttentionCase c = case_of(3, 4, 64, 197);
+    c.problem.dtype = c.problem.out_dtype = DType::f16;
+    c.problem.quantized = quantized;
+    c.problem.f16_steps = quantized;
+    expect_right(c);
+    c.problem.out_dtype = DType::f8e4m3;
+    c.problem.causal = true;
+    expect_right(c);
+  }
+}
+
+TEST_F(AttentionTest, RoundedStepsAndFp16Output) {
+  AttentionCase c = case_of(3, 4, 64, 257);
+  c.problem.f16_steps = true;
+  expect_right_in_both_layouts(c);
+  c.problem.out_dtype = DType::f16;
+  expect_right_in_both_layouts(c);
+}
+
+}  // namespace
+}  // namespace octet::cuda
