@@ -1,25 +1,54 @@
 #include "api/backends.h"
 
+#include <charconv>
+#include <map>
+#include <mutex>
+
 #include "base/error.h"
 #include "cpu/backend.h"
+#include "cuda/backend.h"
 
 namespace octet::api {
+namespace {
+
+int device_index(std::string_view name) {
+  if (name == "cuda") return 0;
+  const std::string_view digits = name.substr(std::string_view("cuda:").size());
+  int index = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size()) {
+    fail(ErrorCode::usage, "'{}' names no device; write cuda:N", name);
+  }
+  return index;
+}
+
+/// One backend a device, made when it is asked for first.
+const runtime::Backend& cuda_backend(std::string_view name) {
+  static std::mutex mutex;
+  static std::map<int, cuda::CudaBackend> backends;
+  const int index = device_index(name);
+  const std::lock_guard lock(mutex);
+  return backends.try_emplace(index, cuda::Device::get(index)).first->second;
+}
+
+}  // namespace
 
 const runtime::Backend& backend(std::string_view name) {
   static const cpu::CpuBackend cpu_backend;
   static const cpu::ReferenceBackend reference_backend;
   if (name == "cpu" || name == "auto") return cpu_backend;
   if (name == "reference") return reference_backend;
-  if (name == "cuda") {
-    fail(ErrorCode::device_unavailable,
-         "this version has no CUDA backend; use --backend cpu or --backend auto");
-  }
+  if (name == "cuda" || name.starts_with("cuda:")) return cuda_backend(name);
   fail(ErrorCode::usage, "there is no backend '{}'; there are {}", name,
        fmt::join(backend_names(), ", "));
 }
 
+const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& plan) {
+  return backend(name == "auto" ? std::string_view(plan.backend) : name);
+}
+
 std::vector<std::string> backend_names() {
-  return {"auto", "cpu", "reference"};
+  return {"auto", "cpu", "cuda", "cuda:N", "reference"};
 }
 
 }  // namespace octet::api

@@ -5,13 +5,17 @@
 #include <vector>
 
 #include "runtime/backend.h"
+#include "runtime/plan.h"
 
 namespace octet::api {
 
-/// The backend of that name: "cpu", "reference", or "auto" (the best this machine has). Backends
-/// live as long as the program. Throws `Error(device_unavailable)` for one that is not here,
-/// `Error(usage)` for an unknown name.
+/// The backend of that name: "cpu", "cuda" (its first device), "cuda:N", "reference", or "auto",
+/// which is the CPU until a plan says otherwise. Backends live as long as the program. Throws
+/// `Error(device_unavailable)` for one that is not here, `Error(usage)` for an unknown name.
 const runtime::Backend& backend(std::string_view name);
+
+/// The backend to run a plan with: "auto" is the one it was built for.
+const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& plan);
 
 /// Names that `backend` takes.
 std::vector<std::string> backend_names();

@@ -112,10 +112,10 @@ class Deployment {
 
   void time_engines(const std::string& precision) {
     const fs::path folder = place(precision, "plan");
-    const runtime::Backend& device = backend(options_.open.backend);
     for (const models::Tower tower : towers_in(folder, ModelKind::plan)) {
-      const auto engine = runtime::Engine::load(
-          runtime::load_plan(tower_file(folder, tower, ModelKind::plan)), device);
+      runtime::Plan plan = runtime::load_plan(tower_file(folder, tower, ModelKind::plan));
+      const runtime::Backend& device = backend_for(options_.open.backend, plan);
+      const auto engine = runtime::Engine::load(std::move(plan), device);
       const Graph& graph = engine->graph();
       const Dims& dims = graph.value(graph.inputs().front()).dims;
       const Shape one = *to_shape(octet::bind(dims, {{"batch", 1}}));

@@ -44,15 +44,16 @@ void set_engine(eval::Encoder& encoder, models::Tower tower,
 }
 
 void load_engines(const ModelFolder& files, const OpenOptions& options, eval::Encoder& encoder) {
-  const runtime::Backend& device = backend(options.backend);
   if (files.kind == ModelKind::plan) {
     for (const models::Tower tower : towers_in(files.folder, ModelKind::plan)) {
       runtime::Plan plan = runtime::load_plan(tower_file(files.folder, tower, ModelKind::plan));
       encoder.logit_scale = plan.facts.value("logit_scale", encoder.logit_scale);
+      const runtime::Backend& device = backend_for(options.backend, plan);
       set_engine(encoder, tower, runtime::Engine::load(std::move(plan), device));
     }
     return;
   }
+  const runtime::Backend& device = backend(options.backend);
   ModelGraphs graphs = open_graphs(files, options);
   encoder.logit_scale = graphs.logit_scale;
   for (auto& [tower, graph] : graphs.towers) {

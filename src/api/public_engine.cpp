@@ -70,7 +70,9 @@ size_t element_size(ElementType type) {
 
 Result<Engine> Engine::load(const std::filesystem::path& plan, const std::string& backend) {
   return api::capture<Engine>([&] {
-    auto engine = runtime::Engine::load(runtime::load_plan(plan), api::backend(backend));
+    runtime::Plan loaded = runtime::load_plan(plan);
+    const runtime::Backend& device = api::backend_for(backend, loaded);
+    auto engine = runtime::Engine::load(std::move(loaded), device);
     return Engine(std::make_shared<const State>(State{std::move(engine)}));
   });
 }

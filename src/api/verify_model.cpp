@@ -1,5 +1,7 @@
 #include "api/verify_model.h"
 
+#include <algorithm>
+
 #include "api/backends.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -9,12 +11,21 @@ namespace octet::api {
 namespace {
 
 /// Small, because the reference keeps every block of every sample.
-constexpr int64_t kBatch = 4;
+constexpr int64_t kLargestBatch = 4;
 
-std::shared_ptr<const runtime::Engine> reference_engine(Graph graph) {
+/// How many samples the model's engines take at once here.
+int64_t batch_of(const eval::Encoder& encoder) {
+  int64_t batch = kLargestBatch;
+  for (const auto& engine : {encoder.text, encoder.image}) {
+    if (engine != nullptr) batch = std::min(batch, engine->max_size("batch"));
+  }
+  return batch;
+}
+
+std::shared_ptr<const runtime::Engine> reference_engine(Graph graph, int64_t batch) {
   const runtime::Backend& reference = backend("reference");
   runtime::CompileOptions options;
-  options.symbols["batch"] = {1, kBatch, kBatch};
+  options.symbols["batch"] = {1, batch, batch};
   return runtime::Engine::load(runtime::compile(std::move(graph), reference, options), reference);
 }
 
@@ -55,12 +66,12 @@ void add_images(const eval::Encoder& encoder, std::vector<data::Sample> samples,
   if (!samples.empty()) batches.push_back(std::move(pixels));
 }
 
-/// The first samples of the dataset; of each its first caption.
-Batches read_batches(const eval::Encoder& encoder, const VerifyInputs& inputs) {
+/// The first samples of the dataset, `batch` at a time; of each its first caption.
+Batches read_batches(const eval::Encoder& encoder, const VerifyInputs& inputs, int64_t batch) {
   const auto dataset = data::open_dataset(inputs.data);
   Batches batches;
   for (int64_t left = inputs.samples; left > 0;) {
-    std::vector<data::Sample> samples = next_samples(*dataset, std::min(kBatch, left));
+    std::vector<data::Sample> samples = next_samples(*dataset, std::min(batch, left));
     if (samples.empty()) break;
     left -= static_cast<int64_t>(samples.size());
     add_texts(encoder, samples, batches.texts);
@@ -77,7 +88,8 @@ std::vector<eval::TowerReport> verify_model(const std::filesystem::path& engine,
                                             const Progress& progress) {
   OpenModel candidate = open_model(engine, options);
   ModelGraphs graphs = open_graphs(find_graphs(reference), options);
-  const Batches batches = read_batches(candidate.encoder, inputs);
+  const int64_t batch = batch_of(candidate.encoder);
+  const Batches batches = read_batches(candidate.encoder, inputs, batch);
   std::vector<eval::TowerReport> reports;
   for (auto& [tower, graph] : graphs.towers) {
     const bool text = tower == models::Tower::text;
@@ -88,7 +100,7 @@ std::vector<eval::TowerReport> verify_model(const std::filesystem::path& engine,
                   own == nullptr ? "the engine lacks it" : "the data has nothing for it");
       continue;
     }
-    reports.push_back(eval::verify_tower(reference_engine(std::move(graph)), own, given,
+    reports.push_back(eval::verify_tower(reference_engine(std::move(graph), batch), own, given,
                                          inputs.tolerance, progress));
   }
   if (reports.empty()) {

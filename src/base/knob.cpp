@@ -14,6 +14,7 @@ constexpr std::array kKnobs{
     Knob{"OCTET_CPU_KERNELS", "auto",
          "matrix kernel set of the CPU backend: auto, or a name that `octet version` lists"},
     Knob{"OCTET_DISABLE_PASS", "", "comma-separated graph passes that are skipped"},
+    Knob{"OCTET_CUDA_DRIVER", "libcuda.so.1", "the NVIDIA driver's library, a name or a path"},
     Knob{"OCTET_NVRTC", "",
          "path of libnvrtc, the compiler of GPU kernels; empty looks in the usual places"},
     Knob{"OCTET_CACHE", "",

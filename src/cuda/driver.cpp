@@ -7,11 +7,10 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/knob.h"
 
 namespace octet::cuda {
 namespace {
-
-constexpr const char* kLibrary = "libcuda.so.1";
 
 /// A table whose entries are all there, or the reason why not.
 struct Loaded {
@@ -80,8 +79,9 @@ std::string words_of(const DriverTable& table, CUresult result) {
 }
 
 std::string load(Loaded& loaded) {
-  void* library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return fmt::format("{} is not installed", kLibrary);
+  const std::string name = knob("OCTET_CUDA_DRIVER");
+  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return fmt::format("{} is not installed", name);
   if (const std::string missing = find_all(library, loaded.table); !missing.empty()) {
     return fmt::format("the NVIDIA driver is too old: it has no {}", missing);
   }

@@ -34,7 +34,13 @@ BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inp
     throw_if_interrupted();
     const Clock::time_point query = Clock::now();
     session.run(inputs);
-    result.compute_ms.push_back(seconds_since(query) * 1e3);
+    const double latency_ms = seconds_since(query) * 1e3;
+    const runtime::RunTimes times = session.times();
+    const bool on_device = times.compute_s > 0;
+    result.latency_ms.push_back(latency_ms);
+    result.compute_ms.push_back(on_device ? times.compute_s * 1e3 : latency_ms);
+    result.upload_ms.push_back(times.upload_s * 1e3);
+    result.download_ms.push_back(times.download_s * 1e3);
   }
   result.wall_s = seconds_since(start);
   return result;

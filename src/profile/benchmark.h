@@ -17,7 +17,11 @@ struct BenchmarkOptions {
 };
 
 struct BenchmarkResult {
-  std::vector<double> compute_ms;  ///< one per query, in order
+  // One per query, in order.
+  std::vector<double> compute_ms;  ///< of the kernels alone, by the device's clock where it has one
+  std::vector<double> latency_ms;  ///< from handing over the inputs to having the outputs
+  std::vector<double> upload_ms;   ///< inputs to the device; zeros on the host
+  std::vector<double> download_ms;  ///< outputs back; zeros on the host
   int64_t warm_up_queries = 0;
   double wall_s = 0;  ///< first query after the warm-up to the end of the last
 };

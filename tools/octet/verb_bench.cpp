@@ -122,7 +122,21 @@ std::string statistics_text(const profile::Statistics& statistics) {
   return text;
 }
 
-void print_summary(const profile::BenchmarkResult& result, const profile::Statistics& statistics) {
+/// trtexec's lines: transfers stand apart where the kernels run on a device.
+void print_times(const profile::BenchmarkResult& result, const profile::Statistics& compute,
+                 const std::vector<double>& percents, bool on_device) {
+  const auto print_one = [&](std::string_view name, const std::vector<double>& values) {
+    line(fmt::format("{}: {}", name, statistics_text(profile::statistics(values, percents))));
+  };
+  print_one("Latency", result.latency_ms);
+  if (on_device) print_one("H2D Latency", result.upload_ms);
+  line(fmt::format("{}: {}", on_device ? "GPU Compute Time" : "Compute Time",
+                   statistics_text(compute)));
+  if (on_device) print_one("D2H Latency", result.download_ms);
+}
+
+void print_summary(const profile::BenchmarkResult& result, const profile::Statistics& statistics,
+                   const std::vector<double>& percents, bool on_device) {
   const auto queries = static_cast<double>(result.compute_ms.size());
   line(fmt::format("Warmup completed {} queries", result.warm_up_queries));
   line(fmt::format("Timing trace has {} queries over {:.6g} s", result.compute_ms.size(),
@@ -130,8 +144,7 @@ void print_summary(const profile::BenchmarkResult& result, const profile::Statis
   line("");
   line("=== Performance summary ===");
   line(fmt::format("Throughput: {:.6g} qps", queries / result.wall_s));
-  line(fmt::format("Latency: {}", statistics_text(statistics)));
-  line(fmt::format("Compute Time: {}", statistics_text(statistics)));
+  print_times(result, statistics, percents, on_device);
   line(fmt::format("Total Host Walltime: {:.6g} s", result.wall_s));
   line(fmt::format("Total Compute Time: {:.6g} s", statistics.mean * queries / 1e3));
   constexpr double kUnstable = 0.025;
@@ -167,7 +180,8 @@ void bench(const BenchFlags& flags, const Context& context) {
   const std::vector<Shape> shapes = run_shapes(plan, flags.shapes);
   std::vector<Tensor> inputs = profile::random_inputs(plan.graph, shapes, flags.seed);
   load_inputs(flags.load_inputs, plan.graph, inputs);
-  const auto engine = runtime::Engine::load(std::move(plan), api::backend(flags.backend));
+  const runtime::Backend& backend = api::backend_for(flags.backend, plan);
+  const auto engine = runtime::Engine::load(std::move(plan), backend);
   runtime::Session session(engine);
   if (!context.json) {
     for (size_t i = 0; i < shapes.size(); ++i) {
@@ -180,7 +194,7 @@ void bench(const BenchFlags& flags, const Context& context) {
   const auto result = profile::benchmark(session, inputs, flags.options);
   const auto statistics = profile::statistics(result.compute_ms, flags.percentiles);
   if (context.json) return print_json(document_of(result, statistics, engine->plan(), shapes));
-  print_summary(result, statistics);
+  print_summary(result, statistics, flags.percentiles, engine->plan().backend == "cuda");
 }
 
 }  // namespace
