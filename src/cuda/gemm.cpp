@@ -19,6 +19,8 @@ struct Arguments {
   void* transposed;
   int64_t transposed_pitch;
   int rows;
+  int row_tiles;
+  int tiles;
 };
 
 constexpr float kQuickGeluHalf = 0.851F;
@@ -246,9 +248,17 @@ void Gemm::launch(CUstream stream, const GemmOperands& operands, int64_t rows) c
                           static_cast<unsigned>(block_threads(tactic_)),
                           static_cast<unsigned>(shared_bytes(problem_, tactic_)),
                           static_cast<unsigned>(tactic_.splits), 1};
-  const Arguments arguments{
-      operands.epilogue,  operands.residual,   operands.residual_pitch,   operands.out,
-      operands.out_pitch, operands.transposed, operands.transposed_pitch, static_cast<int>(rows)};
+  const auto row_tiles = tiles(rows, tactic_.rows);
+  const Arguments arguments{operands.epilogue,
+                            operands.residual,
+                            operands.residual_pitch,
+                            operands.out,
+                            operands.out_pitch,
+                            operands.transposed,
+                            operands.transposed_pitch,
+                            static_cast<int>(rows),
+                            static_cast<int>(row_tiles),
+                            static_cast<int>(row_tiles * tiles(problem_.n, tactic_.columns))};
   if (tactic_.kernel == GemmKernel::mma) {
     const auto a_pitch = operands.a_pitch * static_cast<int64_t>(size_of(problem_.operand_dtype));
     auto all = parameters(operands.a, a_pitch, operands.weight, arguments);

@@ -30,7 +30,7 @@ struct RegisterShares {
   int producer;
 };
 RegisterShares register_shares(int consumers) {
-  return consumers == 2 ? RegisterShares{232, 40} : RegisterShares{152, 40};
+  return consumers == 2 ? RegisterShares{240, 24} : RegisterShares{152, 40};
 }
 
 int panel_count(const GemmProblem& problem, const GemmTactic& tactic) {
@@ -56,6 +56,17 @@ bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
   constexpr int kOthers = 32;
   return tactic.columns / 2 + numbers + residual + kOthers <=
          register_shares(tactic.consumers).consumer;
+}
+
+/// Are they copied to shared memory? There the compiler does not load all of them at once, for
+/// which it has no registers.
+bool shares_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
+  return tactic.kernel == GemmKernel::deferred && !problem.f16_steps;
+}
+
+int64_t shared_number_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
+  if (!shares_numbers(problem, tactic)) return 0;
+  return padded_columns(problem.n) * (problem.column_scales ? 8 : 4);
 }
 
 std::string activation(const GemmProblem& problem) {
@@ -123,6 +134,7 @@ KernelSource sm90_source(const GemmProblem& problem, const GemmTactic& tactic) {
        {"CONSUMER_REGISTERS", std::to_string(registers.consumer)},
        {"PRODUCER_REGISTERS", std::to_string(registers.producer)},
        {"NUMBERS", keeps_numbers(problem, tactic) ? "KeptNumbers<kGroups>" : "FetchedNumbers"},
+       {"SHARED_NUMBERS", std::to_string(shares_numbers(problem, tactic) ? 1 : 0)},
        {"DEFERRED_SLABS", std::to_string(deferred_slabs(problem, tactic))},
        {"SPLITS", std::to_string(tactic.splits)}});
   return source;
@@ -207,7 +219,7 @@ int64_t shared_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
   if (tactic.kernel == GemmKernel::resident) {
     return tactic.stages * a + slabs * w + barriers + 16 * slabs;
   }
-  return tactic.stages * (a + w) + barriers;
+  return tactic.stages * (a + w) + barriers + shared_number_bytes(problem, tactic);
 }
 
 std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,

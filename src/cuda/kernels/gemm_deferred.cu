@@ -13,17 +13,12 @@ constexpr int kStrips = 2 * kGroups;
 constexpr int kStripsPerSlab = kStrips / DEFERRED_SLABS;
 constexpr int kResidualSlabs = RESIDUAL ? DEFERRED_SLABS : 0;
 
-__device__ __forceinline__ TileOrder tile_order(int rows) {
-  return {(rows + kTileRows - 1) / kTileRows};
-}
-
 __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
-                                        uint32_t stages, const Ring& ring, int rows) {
-  const TileOrder order = tile_order(rows);
+                                        uint32_t stages, const Ring& ring, const GemmArguments& g) {
   RingPosition at = RingPosition::at(0);
-  for (int tile = blockIdx.x; tile < order.count(); tile += gridDim.x) {
+  for (int tile = blockIdx.x; tile < g.tiles; tile += gridDim.x) {
     int row_tile, column_tile;
-    order.at(tile, row_tile, column_tile);
+    place_tile(g, tile, row_tile, column_tile);
 #pragma unroll 1
     for (int k = 0; k < kSlabs; ++k) {
       const uint32_t barrier = ring.acquire(at, kStageBytes);
@@ -35,11 +30,26 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
   }
 }
 
+// Read anew for each tile: what depends on it would be kept over the whole loop, in registers that
+// are not there.
+__device__ __forceinline__ int fresh_thread_id() {
+  int id;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(id));
+  return id;
+}
+
 // A lane's part of a tile between two states: residual on its way in, results on their way out.
 struct Parked {
   uint4 strips[kGroups][2];
   int row, column;
 
+  __device__ __forceinline__ void place(const GemmArguments& g, int tile) {
+    int row_tile, column_tile;
+    place_tile(g, tile, row_tile, column_tile);
+    const int thread = fresh_thread_id();
+    row = row_tile * kTileRows + thread / 32 * 16 + thread % 32 / 4;
+    column = column_tile * TILE_COLUMNS + thread % 4 * kStrip;
+  }
   __device__ __forceinline__ void load(const GemmArguments& g, int i) {
     const int r = row + 8 * (i % 2), c = column + i / 2 * kGroup;
     if (inside(g, r, c)) strips[i / 2][i % 2] = load16(g.residual + r * g.residual_pitch + c);
@@ -48,8 +58,8 @@ struct Parked {
     const PackedStrip strip = {{strips[i / 2][i % 2]}};
     strip.store(g, row + 8 * (i % 2), column + i / 2 * kGroup);
   }
-  __device__ __forceinline__ void finish(const float (&sums)[kSums], const GemmArguments& g) {
-    const NUMBERS numbers(g, column);
+  template <class Numbers>
+  __device__ __forceinline__ void finish(const float (&sums)[kSums], const Numbers& numbers) {
 #pragma unroll
     for (int i = 0; i < kGroups; ++i) {
       const StripNumbers strip = numbers.at(i);
@@ -67,7 +77,7 @@ struct Parked {
 
 // One role's walk through the slabs of a tile.
 struct Slabs {
-  uint32_t stages;
+  uint32_t stages, rows;  // rows: of A, the warpgroup's, in a stage
   const Ring& ring;
   RingPosition at;
   int previous;
@@ -77,8 +87,7 @@ struct Slabs {
   __device__ __forceinline__ void multiply(float (&sums)[kSums], int k, Work beside) {
     ring.wait(at);
     const uint32_t stage = stages + at.slot * kStageBytes;
-    multiply_slab(sums, stage + warpgroup_id() * kWarpgroupRows * kSlabBytes, stage + kABytes,
-                  k > 0);
+    multiply_slab(sums, stage + rows, stage + kABytes, k > 0);
     beside();
     wgmma_wait<1>();
     if (k > 0) ring.release(previous);
@@ -87,16 +96,14 @@ struct Slabs {
   }
 };
 
-__device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const GemmArguments& g) {
-  const TileOrder order = tile_order(g.rows);
+__device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const float* numbers,
+                                        const GemmArguments& g) {
   float sums[kSums];
   Parked parked;
   parked.row = g.rows;  // nothing to store yet
   parked.column = 0;
-  Slabs slabs{stages, ring, RingPosition::at(0), 0};
-  for (int tile = blockIdx.x; tile < order.count(); tile += gridDim.x) {
-    int row_tile, column_tile;
-    order.at(tile, row_tile, column_tile);
+  Slabs slabs{stages, warpgroup_id() * kWarpgroupRows * kSlabBytes, ring, RingPosition::at(0), 0};
+  for (int tile = blockIdx.x; tile < g.tiles; tile += gridDim.x) {
 #pragma unroll
     for (int k = 0; k < DEFERRED_SLABS; ++k) {
       slabs.multiply(sums, k, [&] {
@@ -106,9 +113,7 @@ __device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const
     }
 #pragma unroll 1
     for (int k = DEFERRED_SLABS; k < kSlabs - kResidualSlabs; ++k) slabs.multiply(sums, k, [] {});
-    parked.row =
-        row_tile * kTileRows + warpgroup_id() * kWarpgroupRows + warp_of_group() * 16 + lane_row();
-    parked.column = column_tile * TILE_COLUMNS + lane_column();
+    parked.place(g, tile);
 #pragma unroll
     for (int k = 0; k < kResidualSlabs; ++k) {
       slabs.multiply(sums, kSlabs - kResidualSlabs + k, [&] {
@@ -118,7 +123,11 @@ __device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const
     }
     wgmma_wait<0>();
     ring.release(slabs.previous);
-    parked.finish(sums, g);
+    if (SHARED_NUMBERS) {
+      parked.finish(sums, SharedNumbers{g, numbers, parked.column});
+    } else {
+      parked.finish(sums, FetchedNumbers(g, parked.column));
+    }
   }
 #pragma unroll
   for (int i = 0; i < kStrips; ++i) parked.store(g, i);
@@ -134,13 +143,15 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
     ring.init(CONSUMERS * 4);
     barrier_init_done();
   }
+  float* numbers = (float*)(bytes + STAGES * kStageBytes + Ring::kBytes);
+  if (SHARED_NUMBERS) SharedNumbers::fill(g, numbers);
   __syncthreads();
   wait_for_previous_kernel();
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();
-    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, stages, ring, g.rows);
+    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, stages, ring, g);
   } else {
     take_registers<CONSUMER_REGISTERS>();
-    consume(stages, ring, g);
+    consume(stages, ring, numbers, g);
   }
 }

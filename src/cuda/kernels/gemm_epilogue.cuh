@@ -1,8 +1,8 @@
-// What follows the sums of a matrix product: scales, bias, activation, residual, rounding, store.
-// For every kernel whose sums lie as those of mma and wgmma do: lane 4r + t holds rows r and r + 8
-// and, of every 8 columns, 2t and 2t + 1. The weight's columns are permuted in groups of four
-// strips (pack_weight), so that what a lane holds of one row and group is a strip of neighbouring
-// columns.
+// A product cut into tiles, and what follows its sums: scales, bias, activation, residual,
+// rounding, store. For every kernel whose sums lie as those of mma and wgmma do: lane 4r + t holds
+// rows r and r + 8 and, of every 8 columns, 2t and 2t + 1. The weight's columns are permuted in
+// groups of four strips (pack_weight), so that what a lane holds of one row and group is a strip of
+// neighbouring columns.
 //
 // OUT_TYPE e4m3, f16 or f32; COLUMNS, PADDED_COLUMNS; ACTIVATION, a function below; RESIDUAL;
 // COLUMN_SCALES: scales differ between columns; FACTOR: results are multiplied last; F16_STEPS;
@@ -24,7 +24,19 @@ struct GemmArguments {
   e4m3* transposed;
   int64_t transposed_pitch;
   int rows;
+  int row_tiles;
+  int tiles;
 };
+
+// Tiles in an order that keeps what blocks read at one time in the cache: bands of 8 tiles of rows,
+// in each band column by column.
+__device__ __forceinline__ void place_tile(const GemmArguments& g, int tile, int& row_tile,
+                                           int& column_tile) {
+  constexpr int kBand = 8, kBandTiles = kBand * ((COLUMNS + TILE_COLUMNS - 1) / TILE_COLUMNS);
+  const int first = tile / kBandTiles * kBand, height = min(kBand, g.row_tiles - first);
+  row_tile = first + tile % kBandTiles % height;
+  column_tile = tile % kBandTiles / height;
+}
 
 // A lane's first row among the 16 of a warp's block, and its first column in a group.
 __device__ __forceinline__ int lane_row() {
@@ -77,31 +89,36 @@ __device__ __forceinline__ float gelu_tanh(float x, float) {
 
 struct StripNumbers {
   static constexpr int kScales = COLUMN_SCALES ? kStrip : 1;
+  static constexpr int kSteps = F16_STEPS ? kScales : 1;
   float scale[kScales];
   float bias[kStrip];
-  float alpha[kScales];   // with F16_STEPS; otherwise folded
-  float factor[kScales];  // with FACTOR or a folded activation
+  float alpha[kSteps];   // with F16_STEPS; otherwise folded
+  float factor[kSteps];  // with FACTOR or a folded activation
 
-  static __device__ __forceinline__ void load(const float* from, float& one) { one = *from; }
+  static __device__ __forceinline__ void load(const float* from, int column, float (&values)[1]) {
+    values[0] = from[0];
+  }
   template <int count>
-  static __device__ __forceinline__ void load(const float* from, float (&values)[count]) {
+  static __device__ __forceinline__ void load(const float* from, int column,
+                                              float (&values)[count]) {
 #pragma unroll
     for (int i = 0; i < count; i += 4) {
-      const float4 four = *(const float4*)(from + i);
+      const float4 four = *(const float4*)(from + column + i);
       values[i] = four.x, values[i + 1] = four.y, values[i + 2] = four.z, values[i + 3] = four.w;
     }
   }
-  static __device__ __forceinline__ void load(const float* from, float (&one)[1]) {
-    one[0] = *from;
-  }
-
-  // Of the strip that begins at `column`; past the end, of any columns.
-  __device__ __forceinline__ void load(const GemmArguments& g, int column) {
+  // Of the strip that begins at `column`; past the end, of any columns. Scales and biases may lie
+  // elsewhere than the rest.
+  __device__ __forceinline__ void load(const GemmArguments& g, const float* scales,
+                                       const float* biases, int column) {
     column = min(column, PADDED_COLUMNS - kStrip);
-    load(g.epilogue + column, scale);
-    load(g.epilogue + PADDED_COLUMNS + column, bias);
-    load(g.epilogue + 2 * PADDED_COLUMNS + column, alpha);
-    load(g.epilogue + 3 * PADDED_COLUMNS + column, factor);
+    load(scales, column, scale);
+    load(biases, column, bias);
+    load(g.epilogue + 2 * PADDED_COLUMNS, column, alpha);
+    load(g.epilogue + 3 * PADDED_COLUMNS, column, factor);
+  }
+  __device__ __forceinline__ void load(const GemmArguments& g, int column) {
+    load(g, g.epilogue, g.epilogue + PADDED_COLUMNS, column);
   }
 };
 
@@ -117,7 +134,7 @@ struct KeptNumbers {
     return strips[group];
   }
 };
-// or fetched (from the first-level cache) where they are used.
+// fetched (from the first-level cache) where they are used,
 struct FetchedNumbers {
   const GemmArguments& g;
   int column;
@@ -126,6 +143,26 @@ struct FetchedNumbers {
   __device__ __forceinline__ StripNumbers at(int group) const {
     StripNumbers numbers;
     numbers.load(g, column + group * kGroup);
+    return numbers;
+  }
+};
+
+// or copied to shared memory, all columns, when the block starts.
+struct SharedNumbers {
+  const GemmArguments& g;
+  const float* copy;
+  int column;
+  static constexpr int kCount = PADDED_COLUMNS * (COLUMN_SCALES ? 2 : 1);
+
+  // By all threads; a barrier follows.
+  static __device__ __forceinline__ void fill(const GemmArguments& g, float* copy) {
+    const float* from = g.epilogue + (COLUMN_SCALES ? 0 : PADDED_COLUMNS);
+    for (int i = threadIdx.x; i < kCount; i += blockDim.x) copy[i] = from[i];
+  }
+  __device__ __forceinline__ StripNumbers at(int group) const {
+    StripNumbers numbers;
+    numbers.load(g, COLUMN_SCALES ? copy : g.epilogue, copy + kCount - PADDED_COLUMNS,
+                 column + group * kGroup);
     return numbers;
   }
 };
@@ -209,9 +246,9 @@ __device__ __forceinline__ float finish_value(float sum, const StripNumbers& num
   const int i = COLUMN_SCALES ? j : 0;
   if (F16_STEPS) {
     const float biased = step(step(sum * numbers.scale[i]) + numbers.bias[j]);
-    return step(ACTIVATION(step(biased * numbers.alpha[i]), 1.f));
+    return step(ACTIVATION(step(biased * numbers.alpha[F16_STEPS ? i : 0]), 1.f));
   }
-  return ACTIVATION(fmaf(sum, numbers.scale[i], numbers.bias[j]), numbers.factor[i]);
+  return ACTIVATION(fmaf(sum, numbers.scale[i], numbers.bias[j]), numbers.factor[0]);
 }
 
 // The strip of group `group` in row `half` (0, 1) of a lane, out of the sums of a whole tile row.
@@ -225,7 +262,8 @@ __device__ __forceinline__ void finish_strip(const float (&sums)[count], int gro
   }
   if (RESIDUAL) residual.add_to(v);
 #pragma unroll
-  for (int j = 0; FACTOR && j < kStrip; ++j) v[j] *= numbers.factor[COLUMN_SCALES ? j : 0];
+  for (int j = 0; FACTOR && j < kStrip; ++j)
+    v[j] *= numbers.factor[F16_STEPS && COLUMN_SCALES ? j : 0];
 }
 
 // The strips of a tile row.

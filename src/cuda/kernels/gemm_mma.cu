@@ -5,7 +5,6 @@
 //
 // OPERAND_TYPE e4m3 or f16; K_BYTES; WEIGHT_PITCH in bytes.
 #include "gemm_epilogue.cuh"
-#include "gemm_tiles.cuh"
 #include "mma_sync.cuh"
 
 constexpr int kSlabBytes = 64;
@@ -109,9 +108,8 @@ extern "C" __global__ void __launch_bounds__(kThreads)
          const __grid_constant__ GemmArguments g) {
   extern __shared__ __align__(128) uint8_t bytes[];
   const uint32_t stages = shared_address(bytes);
-  const TileOrder order{(g.rows + kTileRows - 1) / kTileRows};
   int row_tile, column_tile;
-  order.at(blockIdx.x, row_tile, column_tile);
+  place_tile(g, blockIdx.x, row_tile, column_tile);
   const Tile tile{a, a_pitch, g.rows, weight, row_tile * kTileRows, column_tile * TILE_COLUMNS};
   const int warp = threadIdx.x / 32;
   const int warp_row = warp / WARPS_ACROSS * kWarpRows;

@@ -22,9 +22,8 @@ struct Schedule {
   int rest;             // tiles of a panel behind the streams'
   int next, end;        // over panels * rest, or one segment
 
-  __device__ __forceinline__ explicit Schedule(int rows) {
+  __device__ __forceinline__ explicit Schedule(int row_tiles) : tiles(row_tiles) {
     const int blocks = gridDim.x, block = blockIdx.x;
-    tiles = (rows + kWarpgroupRows - 1) / kWarpgroupRows;
     streams = max(blocks / kPanels, 1);
     const int extra = blocks - streams * kPanels;
     length = extra > 0 ? (tiles * kPanels + blocks - 1) / blocks : (tiles + streams - 1) / streams;
@@ -169,7 +168,7 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
   if (threadIdx.x == 0) shared.init();
   __syncthreads();
   wait_for_previous_kernel();
-  const Schedule schedule(g.rows);
+  const Schedule schedule(g.row_tiles);
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();
     if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, shared, schedule);

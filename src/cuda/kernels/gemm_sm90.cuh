@@ -6,7 +6,6 @@
 // OPERAND_TYPE e4m3 or f16; WGMMA, the generated instruction; K_BYTES; TILE_COLUMNS; STAGES;
 // CONSUMERS: warpgroups that multiply; CONSUMER_REGISTERS, PRODUCER_REGISTERS.
 #include "gemm_epilogue.cuh"
-#include "gemm_tiles.cuh"
 #include "sm90.cuh"
 
 constexpr int kSlabBytes = 128;

@@ -123,9 +123,8 @@ extern "C" __global__ void __launch_bounds__(160, 1)
   extern __shared__ __align__(1024) uint8_t bytes[];
   const uint32_t stages = shared_address(bytes);
   const Ring ring(stages + STAGES * kStageBytes);
-  const TileOrder order{(g.rows + kWarpgroupRows - 1) / kWarpgroupRows};
   int row_tile, column_tile;
-  order.at(blockIdx.x / SPLITS, row_tile, column_tile);
+  place_tile(g, blockIdx.x / SPLITS, row_tile, column_tile);
   const int row = row_tile * kWarpgroupRows, column = column_tile * TILE_COLUMNS;
   if (threadIdx.x == 0) {
     ring.init(4);

@@ -5,17 +5,12 @@
 constexpr int kABytes = kWarpgroupRows * kSlabBytes;
 constexpr int kStageBytes = kABytes + TILE_COLUMNS * kSlabBytes;
 
-__device__ __forceinline__ TileOrder tile_order(int rows) {
-  return {(rows + kWarpgroupRows - 1) / kWarpgroupRows};
-}
-
 __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
-                                        uint32_t stages, const Ring& ring, int rows) {
-  const TileOrder order = tile_order(rows);
+                                        uint32_t stages, const Ring& ring, const GemmArguments& g) {
   RingPosition at = RingPosition::at(0);
-  for (int tile = blockIdx.x; tile < order.count(); tile += gridDim.x) {
+  for (int tile = blockIdx.x; tile < g.tiles; tile += gridDim.x) {
     int row_tile, column_tile;
-    order.at(tile, row_tile, column_tile);
+    place_tile(g, tile, row_tile, column_tile);
 #pragma unroll 1
     for (int k = 0; k < kSlabs; ++k) {
       const uint32_t barrier = ring.acquire(at, kStageBytes);
@@ -29,16 +24,15 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
 
 __device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const Turns& turns,
                                         const GemmArguments& g) {
-  const TileOrder order = tile_order(g.rows);
   const int warpgroup = warpgroup_id();
   float sums[kSums];
   int taken = 0;
   // The block's tile number i, in the order of the ring, is warpgroup i % CONSUMERS's.
   for (int i = warpgroup;; i += CONSUMERS) {
     const int tile = blockIdx.x + i * gridDim.x;
-    if (tile >= order.count()) break;
+    if (tile >= g.tiles) break;
     int row_tile, column_tile;
-    order.at(tile, row_tile, column_tile);
+    place_tile(g, tile, row_tile, column_tile);
     const int row = row_tile * kWarpgroupRows + warp_of_group() * 16 + lane_row();
     const int column = column_tile * TILE_COLUMNS + lane_column();
     turns.take(warpgroup, taken++);
@@ -79,7 +73,7 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
   wait_for_previous_kernel();
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();
-    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, stages, ring, g.rows);
+    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, stages, ring, g);
   } else {
     take_registers<CONSUMER_REGISTERS>();
     consume(stages, ring, turns, g);
