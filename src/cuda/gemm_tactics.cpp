@@ -53,9 +53,16 @@ bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
   if (tactic.kernel != GemmKernel::resident || problem.f16_steps) return false;
   const int numbers = tactic.columns / 4 * (problem.column_scales ? 2 : 1);
   const int residual = problem.residual ? tactic.columns / 4 : 0;
-  constexpr int kOthers = 32;
+  constexpr int kOthers = 40;
   return tactic.columns / 2 + numbers + residual + kOthers <=
          register_shares(tactic.consumers).consumer;
+}
+
+/// Do sums and residual of a tile, with what it takes to finish them?
+bool fits_registers(const GemmProblem& problem, const GemmTactic& tactic) {
+  const int residual = problem.residual ? tactic.columns / 4 : 0;
+  constexpr int kOthers = 56;
+  return tactic.columns / 2 + residual + kOthers <= register_shares(tactic.consumers).consumer;
 }
 
 /// Are they copied to shared memory? There the compiler does not load all of them at once, for
@@ -236,9 +243,9 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
   switch (tactic.kernel) {
     case GemmKernel::resident:
       if (panel_count(problem, tactic) > device.multiprocessors) return "more panels than blocks";
-      return tactic.columns == 256 && tactic.consumers > 2 ? "too few registers" : "";
+      return fits_registers(problem, tactic) ? "" : "too few registers";
     case GemmKernel::streamed:
-      return tactic.columns > 128 && tactic.consumers > 2 ? "too few registers" : "";
+      return fits_registers(problem, tactic) ? "" : "too few registers";
     case GemmKernel::deferred:
       if (transposes(problem)) return "it stores nothing transposed";
       if (problem.out_dtype == DType::f32) return "it keeps results in 16 bytes";
