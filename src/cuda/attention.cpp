@@ -35,11 +35,8 @@ struct MmaParameters {
   const void* v;
   const void* ranges;
   void* y;
-  int64_t q_pitch;
-  int64_t k_pitch;
-  int64_t v_pitch;
   int rows;
-  int query_tiles;
+  int blocks;
   float score_factor;
   float inverse_softmax_scale;
   float value_factor;
@@ -54,9 +51,11 @@ KernelSource mma_source(const AttentionProblem& problem, const AttentionTactic& 
            {"Y", type_name(problem.out_dtype)},
            {"HEADS", std::to_string(problem.heads)},
            {"HEAD_DIM", std::to_string(problem.head_dim)},
+           {"Q_PITCH", std::to_string(problem.q_pitch)},
+           {"K_PITCH", std::to_string(problem.k_pitch)},
+           {"V_PITCH", std::to_string(problem.v_pitch)},
            {"MAX_KEYS", std::to_string(problem.max_rows)},
            {"WARPS", std::to_string(tactic.warps)},
-           {"SCORES_RESIDENT", flag(tactic.resident)},
            {"CAUSAL", flag(problem.causal)},
            {"RAGGED", flag(problem.ragged)},
            {"POOLED", flag(problem.pooled_query)},
@@ -65,51 +64,60 @@ KernelSource mma_source(const AttentionProblem& problem, const AttentionTactic& 
           ""};
 }
 
-/// Do the scores of all keys fit into registers beside the rest?
-bool fits_registers(const AttentionProblem& problem) {
-  return rounded_up(problem.max_rows, 16) / 2 + problem.head_dim / 2 <= 170;
+int query_rows(const AttentionProblem& problem) {
+  return problem.pooled_query ? 1 : problem.max_rows;
+}
+
+AttentionTactic mma_tactic(int warps, int blocks) {
+  AttentionTactic tactic;
+  tactic.warps = warps;
+  tactic.blocks = blocks;
+  return tactic;
 }
 
 std::vector<AttentionTactic> mma_candidates(const AttentionProblem& problem) {
-  const int rows = problem.pooled_query ? 1 : problem.max_rows;
+  const int all = (query_rows(problem) + 15) / 16;  // warps that take every row at once
   std::vector<AttentionTactic> tactics;
-  for (const int warps : {4, 8, 2, 1}) {
-    if (warps > 1 && 8 * warps >= rows) continue;  // half of them would have no row
-    if (warps < 4 && rows > 128) continue;         // keys would be loaded too often
-    const bool resident = fits_registers(problem);
-    if (resident) tactics.push_back({AttentionKernel::mma, warps, true, 0, 0});
-    if (resident && rows <= 128) continue;  // two passes over the keys never pay there
-    tactics.push_back({AttentionKernel::mma, warps, false, 0, 0});
+  if (problem.max_rows > 128) {
+    for (const int warps : {std::min(4, all), std::min(8, all)}) {
+      tactics.push_back(mma_tactic(warps, (all + warps - 1) / warps));
+    }
+    return tactics;
   }
+  if (problem.ragged && all > 2) {
+    for (const int warps : {2, 1}) tactics.push_back(mma_tactic(warps, 1));
+  }
+  tactics.push_back(mma_tactic(all, 1));
+  if (all > 2) tactics.push_back(mma_tactic((all + 1) / 2, 2));
   return tactics;
+}
+
+/// Rows of keys in shared memory; kKeyTile in the kernel.
+int key_tile(const AttentionProblem& problem, const AttentionTactic& tactic) {
+  if (tactic.warps == 1) return 32;
+  return problem.max_rows <= 128 ? static_cast<int>(rounded_up(problem.max_rows, 16)) : 64;
 }
 
 void launch_mma(CUstream stream, const Function& function, const AttentionProblem& problem,
                 const AttentionTactic& tactic, const AttentionOperands& operands,
                 const AttentionScales& scales, int64_t batch) {
-  const int key_tile = tactic.warps > 1 ? 64 : 32;
-  const int query_rows = problem.pooled_query ? 1 : problem.max_rows;
-  const int tile_rows = 16 * tactic.warps;
-  const int tiles = (query_rows + tile_rows - 1) / tile_rows;
   const float softmax = problem.quantized ? scales.softmax : 1.0F;
   const MmaParameters values{operands.q,
                              operands.k,
                              operands.v,
                              operands.ranges,
                              operands.y,
-                             problem.q_pitch,
-                             problem.k_pitch,
-                             problem.v_pitch,
                              problem.max_rows,
-                             tiles,
+                             tactic.blocks,
                              scales.scale * scales.q * scales.k,
                              1 / softmax,
                              softmax * scales.v,
                              problem.out_dtype == DType::f8e4m3 ? 1 / scales.y : 1.0F};
   const int64_t pitch = rounded_up(problem.head_dim, 16) + 8;  // in shared memory
-  const LaunchShape shape{static_cast<unsigned>(batch * problem.heads * tiles),
+  const int64_t rows = 16 * tactic.warps + key_tile(problem, tactic);
+  const LaunchShape shape{static_cast<unsigned>(batch * problem.heads * tactic.blocks),
                           static_cast<unsigned>(32 * tactic.warps),
-                          static_cast<unsigned>((tile_rows + key_tile) * pitch * 2)};
+                          static_cast<unsigned>(rows * pitch * 2)};
   auto arguments = parameters(values);
   function.launch(stream, shape, arguments);
 }
@@ -162,23 +170,27 @@ std::string refusal(const AttentionProblem& problem, const DeviceProperties& dev
 Json AttentionTactic::to_json() const {
   return {{"kernel", kKernelNames.at(static_cast<size_t>(kernel)).second},
           {"warps", warps},
-          {"resident", resident},
           {"stages", stages},
           {"blocks", blocks}};
 }
 
 AttentionTactic AttentionTactic::from_json(const Json& json, std::string_view where) {
   return {kernel_named(json_at<std::string>(json, "kernel", where), where),
-          json_at<int>(json, "warps", where), json_at<bool>(json, "resident", where),
-          json_at<int>(json, "stages", where), json_at<int>(json, "blocks", where)};
+          json_at<int>(json, "warps", where), json_at<int>(json, "stages", where),
+          json_at<int>(json, "blocks", where)};
 }
 
 std::vector<AttentionTactic> candidates(const AttentionProblem& problem,
                                         const DeviceProperties& device) {
   const std::string reason = refusal(problem, device);
   check(reason.empty(), "attention: {}", reason);
-  return problem.layout == AttentionLayout::rows ? mma_candidates(problem)
-                                                 : candidates_sm90(problem, device);
+  std::vector<AttentionTactic> tactics;
+  if (device.major == 9 && refusal_sm90(problem).empty()) {
+    tactics = candidates_sm90(problem, device);
+  }
+  if (refusal_mma(problem).empty())
+    std::ranges::copy(mma_candidates(problem), std::back_inserter(tactics));
+  return tactics;
 }
 
 KernelSource source(const AttentionProblem& problem, const AttentionTactic& tactic) {

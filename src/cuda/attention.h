@@ -54,17 +54,19 @@ struct AttentionProblem {
 std::string refusal(const AttentionProblem& problem, const DeviceProperties& device);
 
 enum class AttentionKernel {
-  mma,   ///< any device, `rows`
-  sm90,  ///< Hopper, `values_transposed`; leaves out f16_steps, finer than its products' rounding
+  mma,  ///< any device, `rows`
+  /// Hopper: `values_transposed`, or f16 by `rows`. Leaves out f16_steps, the rounding of scores
+  /// and probabilities to FP16: its FP8 products round more coarsely, and FP16 probabilities are
+  /// rounded.
+  sm90,
 };
 
 /// One way to compute a problem.
 struct AttentionTactic {
   AttentionKernel kernel = AttentionKernel::mma;
-  int warps = 4;          ///< mma: 16 query rows each
-  bool resident = false;  ///< mma: scores of all keys stay in registers
-  int stages = 0;         ///< sm90: samples and heads in shared memory at a time
-  int blocks = 0;         ///< sm90: of a launch, at most
+  int warps = 4;   ///< mma: 16 query rows each
+  int stages = 0;  ///< sm90: samples and heads in shared memory at a time
+  int blocks = 1;  ///< mma: for one sample and head; sm90: of a launch, at most
 
   [[nodiscard]] Json to_json() const;
   /// Throws `Error(bad_input)` naming `where`.

@@ -18,41 +18,62 @@ int rounded_up(int value, int step) {
   return (value + step - 1) / step * step;
 }
 
-/// How a stage of shared memory holds the Q, K and V^T of one sample and head. V^T comes first.
+bool is_e4m3(const AttentionProblem& problem) {
+  return problem.dtype == DType::f8e4m3;
+}
+
+/// How a stage of shared memory holds the Q, K and V of one sample and head. V comes first.
 struct Sm90Layout {
-  int row_bytes;  ///< of Q and K
-  int q_loads;    ///< boxes of
-  int q_box_rows;
-  int key_rows;       ///< of K: slots of keys, a multiple of 16
-  int score_columns;  ///< of these, the ones that can hold a key
-  int mix_keys;       ///< of V^T, a multiple of 32
-  int v_chunks;       ///< of 128 keys
-  int v_rest;         ///< keys behind them: 0, 32 or 64
-  int q_offset;
-  int k_offset;
-  int stage_bytes;
+  int row_bytes = 0;  ///< of Q and K
+  int q_loads = 0;    ///< boxes of
+  int q_box_rows = 0;
+  int key_box_rows = 0;   ///< of the boxes of K and V; f16 only
+  int key_rows = 0;       ///< of K: slots of keys, a multiple of 16
+  int score_columns = 0;  ///< of these, the ones that can hold a key
+  int mix_keys = 0;       ///< of V, a multiple of what a step of the second product takes
+  int v_chunks = 0;       ///< of 128 keys; e4m3 only
+  int v_rest = 0;         ///< keys behind them: 0, 32 or 64
+  int q_offset = 0;
+  int k_offset = 0;
+  int stage_bytes = 0;
 
   explicit Sm90Layout(const AttentionProblem& problem) {
     const int rows = problem.max_rows;
-    // Copies start at multiples of 16 keys: the window may begin up to 15 keys early.
-    const int window = rows + (rows % 16 != 0 ? 15 : 0);
-    row_bytes = problem.head_dim <= 64 ? 64 : 128;
+    const int head_bytes = problem.head_dim * (is_e4m3(problem) ? 1 : 2);
+    row_bytes = head_bytes <= 64 ? 64 : 128;
     q_loads = (rounded_up(rows, 8) + 255) / 256;
     q_box_rows = rounded_up((rows + q_loads - 1) / q_loads, 8);
+    const int v_bytes = is_e4m3(problem) ? lay_out_codes(problem) : lay_out_halves(rows);
+    q_offset = rounded_up(v_bytes, 1024);
+    k_offset = q_offset + rounded_up(row_bytes * q_loads * q_box_rows, 1024);
+    stage_bytes = k_offset + rounded_up(row_bytes * key_rows, 1024);
+  }
+
+  /// Both set what concerns keys and return the bytes of V.
+  int lay_out_codes(const AttentionProblem& problem) {
+    // Copies start at multiples of 16 keys: the window may begin up to 15 keys early.
+    const int window = problem.max_rows + (problem.max_rows % 16 != 0 ? 15 : 0);
     key_rows = rounded_up(window, 16);
     // The last two slots of 16 stand in the first 8 columns of their 16.
     score_columns = key_rows - (window % 16 == 1 || window % 16 == 2 ? 8 : 0);
     mix_keys = rounded_up(window, 32);
     v_chunks = mix_keys / 128 + (mix_keys % 128 > 64 ? 1 : 0);
     v_rest = std::max(0, mix_keys - 128 * v_chunks);
-    q_offset = rounded_up(problem.head_dim * (128 * v_chunks + v_rest), 1024);
-    k_offset = q_offset + rounded_up(row_bytes * q_loads * q_box_rows, 1024);
-    stage_bytes = k_offset + rounded_up(row_bytes * key_rows, 1024);
+    return problem.head_dim * (128 * v_chunks + v_rest);
+  }
+  int lay_out_halves(int rows) {
+    const int loads = (rows + 255) / 256;
+    key_box_rows = rounded_up((rounded_up(rows, 16) + loads - 1) / loads, 8);
+    key_rows = loads * key_box_rows;
+    score_columns = rounded_up(rows, 8);
+    mix_keys = rounded_up(rows, 16);
+    return row_bytes * key_rows;
   }
 
   /// Behind the stages: codes and scores of the rest rows, two barriers a stage, a word.
   [[nodiscard]] int shared_bytes(const AttentionProblem& problem, int stages) const {
-    return stages * stage_bytes + rounded_up(mix_keys, 128) * 8 +
+    const int code_bytes = mix_keys * (is_e4m3(problem) ? 1 : 2);
+    return stages * stage_bytes + rounded_up(code_bytes, 128) * 8 +
            problem.max_rows % 64 * mix_keys * 4 + 16 * stages + 16;
   }
 };
@@ -74,71 +95,120 @@ struct Parameters {
   uint32_t zero;
 };
 
+uint64_t u64(int64_t value) {
+  return static_cast<uint64_t>(value);
+}
+uint32_t u32(int64_t value) {
+  return static_cast<uint32_t>(value);
+}
+
+TensorMapSwizzle swizzle_of(int row_bytes) {
+  return row_bytes == 128  ? TensorMapSwizzle::b128
+         : row_bytes == 64 ? TensorMapSwizzle::b64
+                           : TensorMapSwizzle::b32;
+}
+
+/// Boxes of `rows` rows of one head. A head is an extent of its own: columns behind it read as
+/// zeros.
+CUtensorMap head_map(const AttentionProblem& problem, const void* data, int64_t pitch, int rows,
+                     int64_t tokens) {
+  const int size = is_e4m3(problem) ? 1 : 2;
+  const int row_bytes = Sm90Layout(problem).row_bytes;
+  return make_tensor_map(data, {is_e4m3(problem) ? TensorMapType::u8 : TensorMapType::f16,
+                                {u64(problem.head_dim), u64(problem.heads), u64(tokens)},
+                                {u64(problem.head_dim * size), u64(pitch * size)},
+                                {u32(row_bytes / size), 1, u32(rows)},
+                                swizzle_of(row_bytes),
+                                TensorMapPromotion::b128});
+}
+
+/// Groups of 16 rows of K, in the order of kernels/attention_sm90_e4m3.cuh. Columns behind a head
+/// are the next one's; those of Q are zeros.
+CUtensorMap ordered_key_map(const AttentionProblem& problem, const void* k, int64_t tokens) {
+  const Sm90Layout layout(problem);
+  const uint64_t pitch = u64(problem.k_pitch);
+  return make_tensor_map(k,
+                         {TensorMapType::u8,
+                          {u64(problem.heads * problem.head_dim), 2, 4, 2, u64(tokens + 15) / 16},
+                          {pitch, 4 * pitch, 2 * pitch, 16 * pitch},
+                          {u32(layout.row_bytes), 2, 4, 2, u32(layout.key_rows / 16)},
+                          swizzle_of(layout.row_bytes),
+                          TensorMapPromotion::b128});
+}
+
+/// Boxes of `keys` columns of one head of the transposed V.
+CUtensorMap transposed_value_map(const AttentionProblem& problem, const void* v, int keys,
+                                 int64_t tokens) {
+  return make_tensor_map(v, {TensorMapType::u8,
+                             {u64(tokens), u64(problem.heads * problem.head_dim)},
+                             {u64(problem.v_pitch)},
+                             {u32(keys), u32(problem.head_dim)},
+                             swizzle_of(keys),
+                             TensorMapPromotion::b128});
+}
+
 Maps make_maps(const AttentionProblem& problem, const AttentionOperands& operands, int64_t batch) {
   const Sm90Layout layout(problem);
-  const auto u64 = [](int64_t value) { return static_cast<uint64_t>(value); };
-  const auto u32 = [](int value) { return static_cast<uint32_t>(value); };
-  const uint64_t tokens = u64(batch * problem.max_rows);
-  const uint64_t head_dim = u64(problem.head_dim);
-  const uint64_t heads = u64(problem.heads);
-  const uint64_t k_pitch = u64(problem.k_pitch);
-  const auto swizzle = [](int bytes) {
-    return bytes == 128  ? TensorMapSwizzle::b128
-           : bytes == 64 ? TensorMapSwizzle::b64
-                         : TensorMapSwizzle::b32;
-  };
-  const auto values = [&](int keys) {
-    return make_tensor_map(operands.v, {TensorMapType::u8,
-                                        {tokens, heads * head_dim},
-                                        {u64(problem.v_pitch)},
-                                        {u32(keys), u32(problem.head_dim)},
-                                        swizzle(keys),
-                                        TensorMapPromotion::b128});
-  };
-  const TensorMapSwizzle rows = swizzle(layout.row_bytes);
+  const int64_t tokens = batch * problem.max_rows;
   Maps maps{};
-  // A head is an extent of its own: columns behind it read as zeros, whatever K has there.
-  maps.q = make_tensor_map(operands.q, {TensorMapType::u8,
-                                        {head_dim, heads, tokens},
-                                        {head_dim, u64(problem.q_pitch)},
-                                        {u32(layout.row_bytes), 1, u32(layout.q_box_rows)},
-                                        rows,
-                                        TensorMapPromotion::b128});
-  maps.k = make_tensor_map(operands.k, {TensorMapType::u8,
-                                        {heads * head_dim, 2, 4, 2, (tokens + 15) / 16},
-                                        {k_pitch, 4 * k_pitch, 2 * k_pitch, 16 * k_pitch},
-                                        {u32(layout.row_bytes), 2, 4, 2, u32(layout.key_rows / 16)},
-                                        rows,
-                                        TensorMapPromotion::b128});
-  maps.v = values(128);
-  maps.v_rest = layout.v_rest > 0 ? values(layout.v_rest) : maps.v;
+  maps.q = head_map(problem, operands.q, problem.q_pitch, layout.q_box_rows, tokens);
+  if (is_e4m3(problem)) {
+    maps.k = ordered_key_map(problem, operands.k, tokens);
+    maps.v = transposed_value_map(problem, operands.v, 128, tokens);
+    if (layout.v_rest > 0) {
+      maps.v_rest = transposed_value_map(problem, operands.v, layout.v_rest, tokens);
+    }
+  } else {
+    maps.k = head_map(problem, operands.k, problem.k_pitch, layout.key_box_rows, tokens);
+    maps.v = head_map(problem, operands.v, problem.v_pitch, layout.key_box_rows, tokens);
+  }
   return maps;
 }
 
 /// The forms of wgmma that the kernel uses.
 std::string instructions(const AttentionProblem& problem) {
   const int columns = Sm90Layout(problem).score_columns;
-  std::string text = wgmma_text({.n = std::min(columns, 256)});
-  if (columns > 256) text += wgmma_text({.n = columns - 256});
-  if (columns - 256 != 8 && columns != 8) text += wgmma_text({.n = 8});
-  return text + wgmma_text({.n = problem.head_dim, .a_in_registers = true});
+  const auto operand = is_e4m3(problem) ? WgmmaOperand::e4m3 : WgmmaOperand::f16;
+  std::string text = wgmma_text({.n = std::min(columns, 256), .operand = operand});
+  if (columns > 256) text += wgmma_text({.n = columns - 256, .operand = operand});
+  if (columns - 256 != 8) text += wgmma_text({.n = 8, .operand = operand});
+  if (!is_e4m3(problem)) text += wgmma_text({.n = 8, .operand = operand, .a_transposed = true});
+  return text + wgmma_text({.n = problem.head_dim,
+                            .operand = operand,
+                            .a_in_registers = true,
+                            .b_transposed = !is_e4m3(problem)});
+}
+
+std::string refusal_of_rows(const AttentionProblem& problem) {
+  if (problem.max_rows < 128 || problem.max_rows % 64 > kMaxRestRows) {
+    return "rows must be at least 128 and at most 8 more than a multiple of 64";
+  }
+  if (Sm90Layout(problem).score_columns > kMaxScoreColumns) return "too many rows for registers";
+  return {};
+}
+
+std::string refusal_of_codes(const AttentionProblem& problem) {
+  if (problem.layout != AttentionLayout::values_transposed) return "V must be transposed";
+  if (!problem.quantized) return "f8e4m3 needs quantized probabilities";
+  if (problem.head_dim != 64 && problem.head_dim != 80) return "heads must be of 64 or 80";
+  return {};
+}
+
+std::string refusal_of_halves(const AttentionProblem& problem) {
+  if (problem.layout != AttentionLayout::rows) return "V must be stored by rows";
+  if (problem.head_dim != 64) return "heads must be of 64";
+  return {};
 }
 
 }  // namespace
 
 std::string refusal_sm90(const AttentionProblem& problem) {
-  const int rest = problem.max_rows % 64;
-  if (problem.layout != AttentionLayout::values_transposed) return "V must be transposed";
-  if (problem.dtype != DType::f8e4m3 || !problem.quantized) return "everything must be f8e4m3";
   if (problem.causal || problem.ragged || problem.pooled_query) {
     return "samples must be whole and see all their rows";
   }
-  if (problem.head_dim != 64 && problem.head_dim != 80) return "heads must be of 64 or 80";
-  if (problem.max_rows < 128 || rest > kMaxRestRows) {
-    return "rows must be at least 128 and at most 8 more than a multiple of 64";
-  }
-  if (Sm90Layout(problem).score_columns > kMaxScoreColumns) return "too many rows for registers";
-  return {};
+  const std::string reason =
+      is_e4m3(problem) ? refusal_of_codes(problem) : refusal_of_halves(problem);
+  return reason.empty() ? refusal_of_rows(problem) : reason;
 }
 
 std::vector<AttentionTactic> candidates_sm90(const AttentionProblem& problem,
@@ -157,7 +227,9 @@ KernelSource source_sm90(const AttentionProblem& problem, const AttentionTactic&
   const Sm90Layout layout(problem);
   KernelSource source{"attention_sm90.cu",
                       "attention_sm90",
-                      {{"Y", problem.out_dtype == DType::f8e4m3 ? "e4m3" : "f16"}},
+                      {{"E4M3", is_e4m3(problem) ? "1" : "0"},
+                       {"QUANTIZED", problem.quantized ? "1" : "0"},
+                       {"Y", problem.out_dtype == DType::f8e4m3 ? "e4m3" : "f16"}},
                       instructions(problem)};
   const auto define = [&](const char* name, int value) {
     source.defines.emplace_back(name, std::to_string(value));
@@ -169,6 +241,7 @@ KernelSource source_sm90(const AttentionProblem& problem, const AttentionTactic&
   define("ROW_BYTES", layout.row_bytes);
   define("Q_LOADS", layout.q_loads);
   define("Q_BOX_ROWS", layout.q_box_rows);
+  define("KEY_BOX_ROWS", layout.key_box_rows);
   define("KEY_ROWS", layout.key_rows);
   define("SCORE_COLUMNS", layout.score_columns);
   define("MIX_KEYS", layout.mix_keys);
@@ -185,11 +258,12 @@ void launch_sm90(CUstream stream, const Function& function, const AttentionProbl
                  const AttentionScales& scales, int64_t batch) {
   const Maps maps = make_maps(problem, operands, batch);
   const float y = problem.out_dtype == DType::f8e4m3 ? scales.y : 1.0F;
+  const float softmax = problem.quantized ? scales.softmax : 1.0F;
   const Parameters values{operands.y,
                           static_cast<int>(batch * problem.heads),
                           scales.scale * scales.q * scales.k * std::numbers::log2e_v<float>,
-                          1 / scales.softmax,
-                          scales.softmax * scales.v / y,
+                          1 / softmax,
+                          softmax * scales.v / y,
                           0};
   const LaunchShape shape{
       static_cast<unsigned>(std::min(tactic.blocks, values.items)), kThreads,

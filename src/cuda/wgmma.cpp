@@ -19,21 +19,25 @@ std::string list(fmt::format_string<int> pattern, int first, int count) {
 
 std::string name(const WgmmaForm& form) {
   if (form.operand == WgmmaOperand::e4m3) return "wgmma_e4m3";
+  if (form.a_transposed) return "wgmma_f16_transposed_a";
   return form.b_transposed ? "wgmma_f16_transposed_b" : "wgmma_f16";
 }
 
 /// Scale signs of both operands, and for f16 which of those in shared memory are transposed.
 std::string immediates(const WgmmaForm& form) {
   if (form.operand == WgmmaOperand::e4m3) return "1, 1";
-  return fmt::format("1, 1, {}{}", form.a_in_registers ? "" : "0, ", form.b_transposed ? 1 : 0);
+  const char* a = form.a_in_registers ? "" : form.a_transposed ? "1, " : "0, ";
+  return fmt::format("1, 1, {}{}", a, form.b_transposed ? 1 : 0);
 }
 
 }  // namespace
 
 std::string wgmma_text(const WgmmaForm& form) {
   check(form.n % 8 == 0 && form.n >= 8 && form.n <= 256, "wgmma of {} columns", form.n);
-  check(!form.b_transposed || form.operand == WgmmaOperand::f16,
+  check(!(form.a_transposed || form.b_transposed) || form.operand == WgmmaOperand::f16,
         "only f16 operands are transposed");
+  check(!(form.a_transposed && (form.a_in_registers || form.b_transposed)),
+        "A is transposed in shared memory, and alone");
   const int sums = form.n / 2;
   const int a_count = form.a_in_registers ? 4 : 1;
   const bool e4m3 = form.operand == WgmmaOperand::e4m3;

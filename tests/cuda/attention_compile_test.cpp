@@ -36,6 +36,10 @@ std::vector<Shape> shapes() {
   AttentionProblem pooled = problem_of(12, 64, 197);
   pooled.pooled_query = true;
   all.push_back({"pooled", pooled});
+  AttentionProblem halves = problem_of(16, 64, 257);
+  halves.dtype = halves.out_dtype = DType::f16;
+  halves.quantized = false;
+  all.push_back({"f16", halves});
   for (const auto& [head_dim, max_rows] : {std::pair{64, 257}, {64, 197}, {80, 257}}) {
     AttentionProblem transposed = problem_of(16, head_dim, max_rows);
     transposed.layout = AttentionLayout::values_transposed;

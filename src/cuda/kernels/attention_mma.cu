@@ -1,28 +1,33 @@
 // Attention with warp-level matrix instructions, for every architecture and every shape.
 //
-// A block takes 16 * WARPS query rows of one sample and head, a warp 16 of them. Keys and values
-// stream through one shared buffer, kKeyTile rows at a time, as FP16: E4M3 codes are exact there.
-// The graph quantizes the normalised probability, so a row's maximum and sum come first:
-//  - SCORES_RESIDENT: the scores of all MAX_KEYS keys stay in registers; keys pass once;
+// A block takes 16 * WARPS query rows of one sample and head at a time, a warp 16 of them. Keys and
+// values stream through one shared buffer, kKeyTile rows at a time, as FP16: E4M3 codes are exact
+// there. The graph quantizes the normalised probability, so a row's maximum and sum come first:
+//  - kResident: the scores of all MAX_KEYS keys stay in registers; keys pass once;
 //  - otherwise keys pass twice, first for maximum and sum, then for the probabilities.
 //
-// Defines: T, Y (f16 or e4m3), HEADS, HEAD_DIM (a multiple of 8), MAX_KEYS, WARPS, SCORES_RESIDENT,
-// CAUSAL, RAGGED (samples by `ranges`, otherwise of `rows` rows each), POOLED (one query row a
-// sample), QUANTIZED (probabilities), F16_STEPS.
+// Defines: T, Y (f16 or e4m3), HEADS, HEAD_DIM (a multiple of 8), Q_PITCH, K_PITCH, V_PITCH (from
+// row to row, in elements), MAX_KEYS, WARPS,  CAUSAL, RAGGED (samples by `ranges`,
+// otherwise of `rows` rows each), POOLED (one query row a sample), QUANTIZED (probabilities),
+// F16_STEPS.
 #include "common.cuh"
 #include "mma_sync.cuh"
 
 constexpr int kThreads = 32 * WARPS;
 constexpr int kQueryTile = 16 * WARPS;
-constexpr int kKeyTile = WARPS > 1 ? 64 : 32;    // bounds what a thread has on its way
+// All keys of a short sample at once; otherwise few enough for what a thread has on its way.
+constexpr int kAllKeys = (MAX_KEYS + 15) / 16 * 16;
+constexpr bool kResident = kAllKeys <= 128;
+constexpr int kKeyTile = WARPS == 1 ? 32 : kResident ? kAllKeys : 64;
 constexpr int kDim = (HEAD_DIM + 15) / 16 * 16;  // the rest are zeros
 constexpr int kPitch = kDim + 8;                 // 16-byte groups of 8 rows in 8 bank groups
 constexpr int kTileBlocks = kKeyTile / 8;        // of 8 keys
 constexpr int kRowVectors = kDim / 8;
 constexpr int kLoads = (kKeyTile * kRowVectors + kThreads - 1) / kThreads;  // a thread and tile
-constexpr int kKeyBlocks = (MAX_KEYS + 15) / 16 * 2;                        // of 8 keys, in all
-// Resident scores take what registers there are; otherwise more blocks at a time hide latency.
-constexpr int kBlocksAtATime = SCORES_RESIDENT || WARPS < 4 || kDim > 80 ? 1 : 384 / kThreads;
+constexpr int kKeyBlocks = kAllKeys / 8;                                    // of 8 keys, in all
+// More blocks at a time hide latency, where they do not cost spills.
+constexpr bool kSmall = kDim * sizeof(T) <= 64 && WARPS > 2;
+constexpr int kBlocksAtATime = kSmall ? (kResident ? 480 : 384) / kThreads : 1;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing
 
@@ -51,38 +56,48 @@ struct VectorOf<f16> {
   using type = uint4;
 };
 
+// Where the vectors of a tile lie that a thread takes: row and column of its i-th.
+__device__ __forceinline__ int vector_row(int i) {
+  if (kThreads % kRowVectors != 0) return (threadIdx.x + i * kThreads) / kRowVectors;
+  return threadIdx.x / kRowVectors + i * (kThreads / kRowVectors);
+}
+__device__ __forceinline__ int vector_column(int i) {
+  if (kThreads % kRowVectors != 0) return (threadIdx.x + i * kThreads) % kRowVectors * 8;
+  return threadIdx.x % kRowVectors * 8;
+}
+
 // A tile on its way from memory to the shared buffer: fetched early, stored when the buffer is
 // free.
+template <int pitch>
 struct Fetched {
   typename VectorOf<T>::type vectors[kLoads];
 
   // Rows [first, first + kKeyTile) of `count`; the rest are zeros.
-  __device__ __forceinline__ void fetch(const T* rows, int64_t pitch, int first, int count) {
+  __device__ __forceinline__ void fetch(const T* rows, int first, int count) {
 #pragma unroll
     for (int i = 0; i < kLoads; ++i) {
-      const int at = threadIdx.x + i * kThreads;
-      const int row = first + at / kRowVectors, column = at % kRowVectors * 8;
+      const int row = vector_row(i), column = vector_column(i);
       vectors[i] = {};
-      if (at < kKeyTile * kRowVectors && row < count && column < HEAD_DIM)
-        load_vector(rows + row * pitch + column, vectors[i]);
+      if (row < min(kKeyTile, count - first) && column < HEAD_DIM)
+        load_vector(rows + (int64_t)first * pitch + row * pitch + column, vectors[i]);
     }
   }
   __device__ __forceinline__ void store(uint16_t* buffer) const {
 #pragma unroll
     for (int i = 0; i < kLoads; ++i) {
-      const int at = threadIdx.x + i * kThreads;
-      if (at < kKeyTile * kRowVectors)
-        *(uint4*)(buffer + at / kRowVectors * kPitch + at % kRowVectors * 8) = widened(vectors[i]);
+      if (vector_row(i) < kKeyTile)
+        *(uint4*)(buffer + vector_row(i) * kPitch + vector_column(i)) = widened(vectors[i]);
     }
   }
 };
 
-__device__ __forceinline__ void load_query_tile(uint16_t* buffer, const T* rows, int64_t pitch,
-                                                int first, int count) {
+__device__ __forceinline__ void load_query_tile(uint16_t* buffer, const T* rows, int first,
+                                                int count) {
   for (int at = threadIdx.x; at < kQueryTile * kRowVectors; at += kThreads) {
     const int row = first + at / kRowVectors, column = at % kRowVectors * 8;
     typename VectorOf<T>::type vector = {};
-    if (row < count && column < HEAD_DIM) load_vector(rows + row * pitch + column, vector);
+    if (row < count && column < HEAD_DIM)
+      load_vector(rows + (int64_t)row * Q_PITCH + column, vector);
     *(uint4*)(buffer + at / kRowVectors * kPitch + column) = widened(vector);
   }
 }
@@ -113,9 +128,15 @@ __device__ __forceinline__ Sample sample_at(int index, const int32_t* ranges, in
 struct Rows {
   int first;  // row of half 0 in this lane
   int keys;
+  int seen;       // of these by any row of the warp; a multiple of 16 at most is computed
   float factor;   // from the product of codes to the score, which is in units of log2
   float peak[2];  // highest score
   float sum[2];   // of the exponentials, this lane's part
+
+  __device__ __forceinline__ bool behind(int first_key, int block) const {
+    if (!CAUSAL && !RAGGED) return first_key + block / 2 * 16 >= kAllKeys;
+    return first_key + block / 2 * 16 >= seen;
+  }
 };
 using Block = float[4];
 
@@ -125,10 +146,14 @@ __device__ __forceinline__ void load_queries(uint32_t (&q)[kDim / 16][4], const 
   for (int k = 0; k < kDim / 16; ++k) load_matrices(q[k], at + k * 32);
 }
 
+// Below, `x` is `blocks` blocks from key `first_key` on; `blocks` is a constant wherever it
+// appears. Pairs of blocks behind the last key that the warp sees are left out.
+
 // Scores above the diagonal or behind the sample's end count for nothing.
 __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows, int first_key) {
 #pragma unroll
   for (int j = 0; j < blocks; ++j) {
+    if (rows.behind(first_key, j)) break;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int key = first_key + 8 * j + 2 * (lane_id() & 3) + (i & 1);
@@ -137,7 +162,7 @@ __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows
   }
 }
 
-// Scores of the warp's rows and the keys in `buffer`. `blocks` is a constant wherever it appears.
+// Scores of the warp's rows and the keys in `buffer`.
 __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t (&q)[kDim / 16][4],
                                            const uint16_t* buffer, const Rows& rows,
                                            int first_key) {
@@ -146,6 +171,7 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
       shared_address(buffer + ((lane & 7) + (lane >> 4) * 8) * kPitch + (lane >> 3 & 1) * 8);
 #pragma unroll
   for (int j = 0; j < blocks; j += 2) {
+    if (rows.behind(first_key, j)) break;
 #pragma unroll
     for (int i = 0; i < 4; ++i) x[j][i] = x[j + 1][i] = 0.f;
 #pragma unroll
@@ -167,12 +193,15 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
 
 // Raises the peak to the highest of these scores, and scales the sum so far to it. Every row sees
 // key 0, so the peak is finite from the first tile on.
-__device__ __forceinline__ void raise_peak(const Block* x, int blocks, Rows& rows) {
+__device__ __forceinline__ void raise_peak(const Block* x, int blocks, Rows& rows, int first_key) {
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     float peak = rows.peak[h];
 #pragma unroll
-    for (int j = 0; j < blocks; ++j) peak = fmaxf(peak, fmaxf(x[j][2 * h], x[j][2 * h + 1]));
+    for (int j = 0; j < blocks; ++j) {
+      if (rows.behind(first_key, j)) break;
+      peak = fmaxf(peak, fmaxf(x[j][2 * h], x[j][2 * h + 1]));
+    }
     peak = quad_max(peak);
     rows.sum[h] *= exp2f(rows.peak[h] - peak);
     rows.peak[h] = peak;
@@ -180,9 +209,10 @@ __device__ __forceinline__ void raise_peak(const Block* x, int blocks, Rows& row
 }
 
 // Scores become exponentials, which are added to the sums.
-__device__ __forceinline__ void exponentiate(Block* x, int blocks, Rows& rows) {
+__device__ __forceinline__ void exponentiate(Block* x, int blocks, Rows& rows, int first_key) {
 #pragma unroll
   for (int j = 0; j < blocks; ++j) {
+    if (rows.behind(first_key, j)) break;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       x[j][i] = exp2f(x[j][i] - rows.peak[i / 2]);
@@ -217,10 +247,12 @@ struct Normaliser {
 
 // o += P V for the rows of V in `buffer`.
 __device__ __forceinline__ void mix_tile(float (&o)[kDim / 8][4], const Block* x, int blocks,
-                                         const uint16_t* buffer, const Normaliser& normaliser) {
+                                         const uint16_t* buffer, const Rows& rows, int first_key,
+                                         const Normaliser& normaliser) {
   const uint32_t at = shared_address(buffer + (lane_id() & 15) * kPitch + (lane_id() >> 4) * 8);
 #pragma unroll
   for (int j = 0; j < blocks; j += 2) {
+    if (rows.behind(first_key, j)) break;
     uint32_t p[4];
     normaliser.operand(p, x[j], x[j + 1]);
 #pragma unroll
@@ -262,101 +294,115 @@ struct Parameters {
   const T* v;
   const int32_t* ranges;  // [batch, 2]: a sample's first row and the row behind its last
   Y* y;                   // [tokens, HEADS * HEAD_DIM]
-  int64_t q_pitch, k_pitch, v_pitch;  // in elements
-  int rows;                           // of every sample, without ranges
-  int query_tiles;                    // of the longest sample
-  float score_factor;                 // from the product of codes to the score
+  int rows;               // of every sample, without ranges
+  int blocks;             // that share the rows of one sample and head
+  float score_factor;     // from the product of codes to the score
   float inverse_softmax_scale;
   float value_factor;  // from the product of codes to the value
   float inverse_y_scale;
 };
 
-extern "C" __global__ void __launch_bounds__(kThreads, kBlocksAtATime) attention_mma(const Parameters p) {
-  extern __shared__ __align__(16) uint16_t shared[];
+// One tile of query rows, from row `first` of the sample on.
+__device__ __forceinline__ void attend(const Parameters& p, const Sample& sample, int head,
+                                       int first, uint16_t* shared) {
   uint16_t* const buffer = shared + kQueryTile * kPitch;
-  const int item = blockIdx.x / p.query_tiles, head = item % HEADS;
-  const int first = blockIdx.x % p.query_tiles * kQueryTile, warp = threadIdx.x / 32;
-  const Sample sample = sample_at(item / HEADS, p.ranges, p.rows);
-  if (first >= sample.query_rows) return;
-  const T* const k = p.k + sample.begin * p.k_pitch + head * HEAD_DIM;
-  const T* const v = p.v + sample.begin * p.v_pitch + head * HEAD_DIM;
+  const T* const k = p.k + (int64_t)sample.begin * K_PITCH + head * HEAD_DIM;
+  const T* const v = p.v + (int64_t)sample.begin * V_PITCH + head * HEAD_DIM;
   const int tiles =
       ((CAUSAL ? min(sample.rows, first + kQueryTile) : sample.rows) + kKeyTile - 1) / kKeyTile;
-  Fetched next;
-  const auto fetch_keys = [&](int tile) { next.fetch(k, p.k_pitch, tile * kKeyTile, sample.rows); };
-  const auto fetch_values = [&](int tile) {
-    next.fetch(v, p.v_pitch, tile * kKeyTile, sample.rows);
-  };
-  const auto publish = [&] {
+  Fetched<K_PITCH> keys;
+  Fetched<V_PITCH> values;
+  const auto fetch_keys = [&](int tile) { keys.fetch(k, tile * kKeyTile, sample.rows); };
+  const auto fetch_values = [&](int tile) { values.fetch(v, tile * kKeyTile, sample.rows); };
+  const auto publish = [&](const auto& tile) {
     __syncthreads();  // the tile before has been read
-    next.store(buffer);
+    tile.store(buffer);
     __syncthreads();
   };
 
   fetch_keys(0);
-  load_query_tile(shared, p.q + sample.query_begin * p.q_pitch + head * HEAD_DIM, p.q_pitch, first,
+  load_query_tile(shared, p.q + (int64_t)sample.query_begin * Q_PITCH + head * HEAD_DIM, first,
                   sample.query_rows);
   __syncthreads();
-  uint16_t* const own = shared + warp * 16 * kPitch;
+  const int row = first + threadIdx.x / 32 * 16;
+  uint16_t* const own = shared + (row - first) * kPitch;
   uint32_t q[kDim / 16][4];
   load_queries(q, own);
-  const int row = first + warp * 16;
   const bool active = row < sample.query_rows;
-  Rows rows{row + lane_id() / 4, sample.rows, p.score_factor * (F16_STEPS ? 1.f : kLog2e)};
+  Rows rows{row + lane_id() / 4, sample.rows, CAUSAL ? min(sample.rows, row + 16) : sample.rows,
+            p.score_factor * (F16_STEPS ? 1.f : kLog2e)};
   rows.peak[0] = rows.peak[1] = kNone;
   rows.sum[0] = rows.sum[1] = 0.f;
   float o[kDim / 8][4] = {};
 
-#if SCORES_RESIDENT
+#if MAX_KEYS <= 128
+  fetch_values(0);
   constexpr int kTiles = (MAX_KEYS + kKeyTile - 1) / kKeyTile;
   float x[kKeyBlocks][4];
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
     if (tile >= tiles) continue;
-    publish();
-    tile + 1 < tiles ? fetch_keys(tile + 1) : fetch_values(0);
+    publish(keys);
+    if (tile + 1 < tiles) fetch_keys(tile + 1);
     if (!active) continue;
-    score_tile(x + tile * kTileBlocks, blocks_of(tile), q, buffer, rows, tile * kKeyTile);
-    raise_peak(x + tile * kTileBlocks, blocks_of(tile), rows);
+    Block* const part = x + tile * kTileBlocks;
+    score_tile(part, blocks_of(tile), q, buffer, rows, tile * kKeyTile);
+    raise_peak(part, blocks_of(tile), rows, tile * kKeyTile);
   }
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile)
-    if (tile < tiles && active) exponentiate(x + tile * kTileBlocks, blocks_of(tile), rows);
+    if (tile < tiles && active)
+      exponentiate(x + tile * kTileBlocks, blocks_of(tile), rows, tile * kKeyTile);
   const Normaliser normaliser(rows, p.inverse_softmax_scale);
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
     if (tile >= tiles) continue;
-    publish();
+    publish(values);
     if (tile + 1 < tiles) fetch_values(tile + 1);
-    if (active) mix_tile(o, x + tile * kTileBlocks, blocks_of(tile), buffer, normaliser);
+    if (active)
+      mix_tile(o, x + tile * kTileBlocks, blocks_of(tile), buffer, rows, tile * kKeyTile,
+               normaliser);
   }
 #else
   float x[kTileBlocks][4];
 #pragma unroll 1
   for (int tile = 0; tile < tiles; ++tile) {
-    publish();
+    publish(keys);
     fetch_keys(tile + 1 < tiles ? tile + 1 : 0);
     if (!active) continue;
     score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
-    raise_peak(x, kTileBlocks, rows);
-    exponentiate(x, kTileBlocks, rows);
+    raise_peak(x, kTileBlocks, rows, tile * kKeyTile);
+    exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
   }
   const Normaliser normaliser(rows, p.inverse_softmax_scale);
 #pragma unroll 1
   for (int tile = 0; tile < tiles; ++tile) {
-    publish();
+    publish(keys);
     fetch_values(tile);
     if (active) {
       score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
-      exponentiate(x, kTileBlocks, rows);
+      exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
     }
-    publish();
+    publish(values);
     if (tile + 1 < tiles) fetch_keys(tile + 1);
-    if (active) mix_tile(o, x, kTileBlocks, buffer, normaliser);
+    if (active) mix_tile(o, x, kTileBlocks, buffer, rows, tile * kKeyTile, normaliser);
   }
 #endif
   if (active)
     store_rows(o, own,
                p.y + (size_t)(sample.query_begin + row) * (HEADS * HEAD_DIM) + head * HEAD_DIM,
                sample.query_rows - row, p.value_factor, p.inverse_y_scale);
+}
+
+extern "C" __global__ void __launch_bounds__(kThreads, kBlocksAtATime)
+    attention_mma(const Parameters p) {
+  extern __shared__ __align__(16) uint16_t shared[];
+  const int item = blockIdx.x / p.blocks;
+  const Sample sample = sample_at(item / HEADS, p.ranges, p.rows);
+#pragma unroll 1
+  for (int first = blockIdx.x % p.blocks * kQueryTile; first < sample.query_rows;
+       first += p.blocks * kQueryTile) {
+    attend(p, sample, item % HEADS, first, shared);
+    __syncthreads();
+  }
 }

@@ -5,39 +5,31 @@
 // exponentials, packing - are each bound by another pipe, so the two warpgroups take turns with the
 // exponentials: left alone they fall into step, and the phases add up instead of overlapping.
 //
-// The order of keys. A score block of 8 columns gives lane t of a quad columns 2t and 2t+1, the
-// second product wants four neighbouring keys of a lane in one register. K is therefore read in an
-// order in which column 16g + 8b + 2t + e is slot 16g + 4t + 2b + e; the copy engine does it with a
-// map of five dimensions. Slot s is key s - shift: V^T is stored without gaps between samples and
-// copies start at multiples of 16, so the window of slots starts up to 15 keys before the sample.
+// What depends on the operands' type, e4m3 or f16, is in attention_sm90_TYPE.cuh.
 //
-// The order of features. V^T's rows are ordered (value_row_order in cuda/attention.h) so that a
-// lane owns HEAD_DIM / 4 neighbouring features of the output.
-//
-// Defines: Y, HEADS, HEAD_DIM, ROWS and the layout of a stage (Sm90Layout in cuda/attention.cpp).
+// Defines: E4M3 (1, or 0 for f16), Y, HEADS, HEAD_DIM, ROWS, QUANTIZED and the layout of a stage
+// (Sm90Layout in cuda/attention_sm90.cpp).
 #include "sm90.cuh"
 
 constexpr int kFullTiles = ROWS / 64;
 constexpr int kRestRows = ROWS % 64;
-constexpr bool kShifted = ROWS % 16 != 0;
+// Does a sample's window of keys begin before the sample?
+constexpr bool kShifted = E4M3 && ROWS % 16 != 0;
 constexpr int kBlocks = SCORE_COLUMNS / 8;
 constexpr int kScores = SCORE_COLUMNS / 2;  // a lane's, of two rows
-constexpr int kGroups = MIX_KEYS / 32;      // of keys in a step of the second product
-constexpr int kLaneFeatures = HEAD_DIM / 4;
+constexpr int kElementBytes = E4M3 ? 1 : 2;
+constexpr int kGroups = MIX_KEYS * kElementBytes / 32;  // of keys: steps of the second product
 constexpr int kWidth = HEADS * HEAD_DIM;
-constexpr int kDepthSteps = (HEAD_DIM + 31) / 32;
+constexpr int kDepthSteps = (HEAD_DIM * kElementBytes + 31) / 32;
 constexpr int kQueryTileBytes = 64 * ROW_BYTES;
-constexpr int kChunkBytes = HEAD_DIM * 128;  // of V^T: 128 keys
 constexpr int kStageBytes = STAGE_BYTES;
-constexpr uint32_t kLoadedBytes =
-    ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + KEY_ROWS) + HEAD_DIM * (V_CHUNKS * 128 + V_REST);
 // Do the next tile's scores have registers beside the second product?
 constexpr bool kOverlap = kScores + 4 * kGroups + HEAD_DIM / 2 <= 204;
 constexpr float kNone = -1e30f;  // the score of a slot that holds no key
 
 // Layout of shared memory behind the stages.
 constexpr int kRestCodes = STAGES * kStageBytes;  // probabilities of the rest rows, [8][MIX_KEYS]
-constexpr int kRestScores = kRestCodes + (MIX_KEYS + 127) / 128 * 1024;
+constexpr int kRestScores = kRestCodes + (MIX_KEYS * kElementBytes + 127) / 128 * 1024;
 constexpr int kFull = kRestScores + kRestRows * MIX_KEYS * 4;
 constexpr int kEmpty = kFull + 8 * STAGES;
 constexpr int kZero = kEmpty + 8 * STAGES;  // a word that is always zero
@@ -86,37 +78,12 @@ struct Stage {
   }
 };
 
-// Descriptors of step `group` of 32 keys in V^T, HEAD_DIM rows from row `first_row` on.
-__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group,
-                                                      int first_row = 0) {
-  if (group < 4 * V_CHUNKS)
-    return wgmma_descriptor<128>(stage + group / 4 * kChunkBytes + first_row * 128) + group % 4 * 2;
-  constexpr int kRestBytes = V_REST > 0 ? V_REST : 32;
-  return wgmma_descriptor<kRestBytes>(stage + V_CHUNKS * kChunkBytes + first_row * kRestBytes) +
-         (group - 4 * V_CHUNKS) * 2;
-}
-
 struct Maps {
   TensorMap q, k, v, v_rest;
 };
 
-// Issued by one thread.
-__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
-                                          uint32_t full) {
-  const int first = item.first_row(), window = first - item.shift();
-  barrier_expect(full, kLoadedBytes);
-#pragma unroll
-  for (int i = 0; i < Q_LOADS; ++i)
-    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
-              first + i * Q_BOX_ROWS);
-  load_tile(stage + K_OFFSET, &maps.k, full, item.head * HEAD_DIM, 0, 0, 0, window / 16);
-#pragma unroll
-  for (int i = 0; i < V_CHUNKS; ++i)
-    load_tile(stage + i * kChunkBytes, &maps.v, full, window + i * 128, item.head * HEAD_DIM);
-  if (V_REST > 0)
-    load_tile(stage + V_CHUNKS * kChunkBytes, &maps.v_rest, full, window + V_CHUNKS * 128,
-              item.head * HEAD_DIM);
-}
+#include "attention_sm90_e4m3.cuh"
+#include "attention_sm90_f16.cuh"
 
 // --- The rest rows, up to 8 of them, transposed: keys, then features, along the 64 rows of wgmma,
 // queries along its 8 columns. One warpgroup. ---
@@ -132,18 +99,19 @@ __device__ __forceinline__ void rest_scores(uint32_t stage, uint32_t scores) {
     wgmma_fence();
 #pragma unroll
     for (int step = 0; step < kDepthSteps; ++step)
-      wgmma_e4m3(d, k + 2 * step, q + 2 * step, step > 0);
+      score_product(d, k + 2 * step, q + 2 * step, step > 0);
     wgmma_commit();
     wgmma_wait<0>();
     wgmma_results(d);
     // d[2b + e] is row 16 warp + 8b + lane/4 of the tile, query 2t + e. Opaque, because addresses
     // that stay in registers all along are not affordable here.
-    int slot = row + 16 * warp + lane / 8 * 4 + (lane >> 2 & 1);
+    int slot = row + 16 * warp + slot_of_row(lane / 4, 0);
     asm volatile("" : "+r"(slot));
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int query = 2 * t + (i & 1);
-      if (query < kRestRows) store_shared(scores + (query * MIX_KEYS + slot + (i & 2)) * 4, d[i]);
+      if (query < kRestRows)
+        store_shared(scores + (query * MIX_KEYS + slot + slot_of_row(0, i / 2)) * 4, d[i]);
     }
   }
 }
@@ -151,7 +119,7 @@ __device__ __forceinline__ void rest_scores(uint32_t stage, uint32_t scores) {
 // One query's codes, by one warp.
 __device__ __forceinline__ void rest_softmax(uint32_t scores, uint32_t codes, int query, int shift,
                                              float factor, float inverse_softmax_scale) {
-  constexpr int kSlots = MIX_KEYS / 32;
+  constexpr int kSlots = (MIX_KEYS + 31) / 32;
   float x[kSlots], peak = kNone, sum = 0;
 #pragma unroll
   for (int i = 0; i < kSlots; ++i) {
@@ -169,10 +137,8 @@ __device__ __forceinline__ void rest_softmax(uint32_t scores, uint32_t codes, in
   const float inverse = __fdividef(inverse_softmax_scale, warp_sum(sum));
 #pragma unroll
   for (int i = 0; i < kSlots; ++i) {
-    // Rows of 128 bytes, swizzled as the copy engine would.
-    const int slot = lane_id() + 32 * i, place = (slot >> 4 & 7) ^ query;
-    store_shared_byte(codes + slot / 128 * 1024 + query * 128 + place * 16 + (slot & 15),
-                      pack_e4m3x4(x[i] * inverse, 0.f, 0.f, 0.f));
+    const int slot = lane_id() + 32 * i;
+    if (slot < MIX_KEYS) store_rest_code(codes, query, slot, x[i] * inverse);
   }
 }
 
@@ -185,38 +151,35 @@ __device__ __forceinline__ void rest_values(uint32_t stage, uint32_t codes, Y* y
     wgmma_fence();
 #pragma unroll
     for (int group = 0; group < kGroups; ++group)
-      wgmma_e4m3(d, values_descriptor(stage, group, first),
-                 wgmma_descriptor<128>(codes + group / 4 * 1024) + group % 4 * 2, group > 0);
+      rest_mix_product(d, values_descriptor(stage, group, first),
+                       wgmma_descriptor<128>(codes + group / 4 * 1024) + group % 4 * 2, group > 0);
     wgmma_commit();
     wgmma_wait<0>();
     wgmma_results(d);
-    // Row 8j + 2u + e of V^T is feature kLaneFeatures * u + 2j + e.
-    int feature = kLaneFeatures * (lane / 8) + first / 4 + 4 * warp + (lane >> 2 & 1);
+    // d[2b + e] is row first + 16 warp + 8b + lane/4 of V^T, query 2t + e.
+    int feature = feature_of_row(lane / 4, first / 8 + 2 * warp);
     asm volatile("" : "+r"(feature));
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int query = 2 * t + (i & 1);
       if (query < kRestRows)
-        from_float(d[i] * y_factor, y[(size_t)query * kWidth + feature + (i & 2)]);
+        from_float(d[i] * y_factor, y[(size_t)query * kWidth + feature + feature_of_row(0, i / 2)]);
     }
   }
 }
 
 // --- The full tiles. Scores, exponentials and probabilities share x: element index(h, j, e) is
-// row lane/4 + 8h of the warp's 16, slot first_slot(j) + 4t + e. ---
+// row lane/4 + 8h of the warp's 16, slot slot_of(j, t, e). ---
 
 __device__ constexpr int index(int half, int block, int e) {
   return 4 * block + 2 * half + e;
 }
-__device__ constexpr int first_slot(int block) {
-  return block / 2 * 16 + (block & 1) * 2;
-}
-// Does no lane, does every lane hold a key of the sample in this block, whatever the shift?
+// Does no lane, does not every lane hold a key of the sample there, whatever the shift?
 __device__ constexpr bool is_dead(int block, int e) {
-  return !kShifted && first_slot(block) + e >= ROWS;
+  return !kShifted && slot_of(block, 0, e) >= ROWS;
 }
 __device__ constexpr bool is_edge(int block) {
-  return first_slot(block) + 13 >= ROWS || (kShifted && block < 2);
+  return slot_of(block, 3, 1) >= ROWS || (kShifted && block < 2);
 }
 
 template <int columns>
@@ -228,12 +191,12 @@ __device__ __forceinline__ void score_tile(float (&x)[kScores], uint64_t q, uint
   constexpr int kFirst = SCORE_COLUMNS < 256 ? SCORE_COLUMNS : 256;
 #pragma unroll
   for (int step = 0; step < kDepthSteps; ++step)
-    wgmma_e4m3(part_of<kFirst>(x), q + 2 * step, k + 2 * step, step > 0);
+    score_product(part_of<kFirst>(x), q + 2 * step, k + 2 * step, step > 0);
 #if SCORE_COLUMNS > 256
 #pragma unroll
   for (int step = 0; step < kDepthSteps; ++step)
-    wgmma_e4m3(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q + 2 * step,
-               k + kFirst * ROW_BYTES / 16 + 2 * step, step > 0);
+    score_product(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q + 2 * step,
+                  k + kFirst * ROW_BYTES / 16 + 2 * step, step > 0);
 #endif
 }
 
@@ -243,7 +206,7 @@ __device__ __forceinline__ void mask_edges(float (&x)[kScores], int t, int shift
     if (!is_edge(j)) continue;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int key = first_slot(j) + 4 * t + (i & 1) - shift;
+      const int key = slot_of(j, t, i & 1) - shift;
       if (key < 0 || key >= ROWS) x[index(i / 2, j, i & 1)] = kNone;
     }
   }
@@ -330,44 +293,20 @@ __device__ __forceinline__ void exponentiate(float (&x)[kScores], float factor, 
   turns.pass(more, done, sum);
 }
 
-// Codes of the normalised probabilities, as the left operand of the second product.
+// Normalised probabilities as the left operand of the second product.
 __device__ __forceinline__ void pack_codes(const float (&x)[kScores], const float (&inverse)[2],
                                            uint32_t (&p)[kGroups][4]) {
 #pragma unroll
   for (int g = 0; g < kGroups; ++g) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int half = i & 1, block = 4 * g + i / 2 * 2;
-      const float f = inverse[half];
+      const int half = i & 1;
       const auto value = [&](int j, int e) {
-        return j < kBlocks ? x[j < kBlocks ? index(half, j, e) : 0] * f : 0.f;
+        return j < kBlocks ? x[j < kBlocks ? index(half, j, e) : 0] * inverse[half] : 0.f;
       };
-      p[g][i] =
-          pack_e4m3x4(value(block, 0), value(block, 1), value(block + 1, 0), value(block + 1, 1));
+      p[g][i] = operand(value, g, i / 2);
     }
   }
-}
-
-__device__ __forceinline__ void store_lane(const float (&v)[kLaneFeatures], e4m3* y) {
-  uint32_t codes[kLaneFeatures / 4];
-#pragma unroll
-  for (int i = 0; i < kLaneFeatures / 4; ++i)
-    codes[i] = pack_e4m3x4(v[4 * i], v[4 * i + 1], v[4 * i + 2], v[4 * i + 3]);
-  if constexpr (kLaneFeatures % 16 == 0) {
-#pragma unroll
-    for (int i = 0; i < kLaneFeatures / 16; ++i)
-      ((uint4*)y)[i] =
-          make_uint4(codes[4 * i], codes[4 * i + 1], codes[4 * i + 2], codes[4 * i + 3]);
-  } else {
-#pragma unroll
-    for (int i = 0; i < kLaneFeatures / 4; ++i) ((uint32_t*)y)[i] = codes[i];
-  }
-}
-__device__ __forceinline__ void store_lane(const float (&v)[kLaneFeatures], f16* y) {
-#pragma unroll
-  for (int i = 0; i < kLaneFeatures / 4; ++i)
-    ((uint2*)y)[i] =
-        make_uint2(pack_f16x2(v[4 * i], v[4 * i + 1]), pack_f16x2(v[4 * i + 2], v[4 * i + 3]));
 }
 
 // This lane's features of both its rows; y is row 0 of the warp's 16.
@@ -375,10 +314,10 @@ __device__ __forceinline__ void store_tile(const float (&o)[HEAD_DIM / 2], Y* y,
   const int lane = lane_id();
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float v[kLaneFeatures];
+    float v[HEAD_DIM / 4];
 #pragma unroll
-    for (int i = 0; i < kLaneFeatures; ++i) v[i] = o[index(half, i / 2, i & 1)] * y_factor;
-    store_lane(v, y + (size_t)(lane / 4 + 8 * half) * kWidth + kLaneFeatures * (lane & 3));
+    for (int i = 0; i < HEAD_DIM / 4; ++i) v[i] = o[index(half, i / 2, i & 1)] * y_factor;
+    store_lane(v, y + (size_t)(lane / 4 + 8 * half) * kWidth, lane & 3);
   }
 }
 
@@ -468,7 +407,7 @@ __device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, i
     wgmma_fence();
 #pragma unroll
     for (int g = 0; g < kGroups; ++g)
-      wgmma_e4m3(o, codes[g], values_descriptor(shared + stage.index * kStageBytes, g), g > 0);
+      mix_product(o, codes[g], values_descriptor(shared + stage.index * kStageBytes, g), g > 0);
     wgmma_commit();
     const bool last = left <= 2, leave = tile + 2 >= kFullTiles;
     const int done_stage = stage.index;
