@@ -162,6 +162,15 @@ Tuned tune_for(const Site& site, const AttentionProblem& problem, int64_t sample
               });
 }
 
+std::vector<KernelSource> sources(const Site& site) {
+  const AttentionProblem problem = problem_of(site.device, site.graph, site.node);
+  std::vector<KernelSource> all;
+  for (const AttentionTactic& tactic : candidates(problem, site.device.properties())) {
+    all.push_back(source(problem, tactic));
+  }
+  return all;
+}
+
 void specialise(const Site& site, KernelChoice& choice) {
   const AttentionProblem problem = problem_of(site.device, site.graph, site.node);
   choice.tactic = Json::array();
@@ -220,6 +229,7 @@ KernelEntry attention_fused() {
           "Attention",
           refuse,
           nullptr,
+          sources,
           specialise,
           [](const Device& device, const Graph& graph, const Node& node,
              const KernelChoice& choice) -> std::unique_ptr<runtime::Kernel> {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/error.h"
 #include "cuda/attention.h"
@@ -24,6 +25,18 @@ const KernelEntry& entry(std::string_view kernel) {
     fail_input("the backend cuda has no kernel '{}'; build the plan again", kernel);
   }
   return *found;
+}
+
+/// Null when all refuse; the reasons go into `choice`.
+const KernelEntry* first_that_takes(const Device& device, const Graph& graph, const Node& node,
+                                    runtime::KernelChoice& choice) {
+  for (const KernelEntry& candidate : kernel_table()) {
+    if (!node.is(candidate.op, candidate.domain)) continue;
+    const Refusal reason = candidate.refuse(device, graph, node);
+    if (!reason) return &candidate;
+    choice.refusals.push_back({std::string(candidate.name), *reason});
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -65,20 +78,28 @@ void CudaBackend::lower(Graph& graph, std::span<const std::string> disabled) con
   passes::run_passes(graph, passes::fusion_passes(), disabled);
 }
 
+void CudaBackend::prepare(const Graph& graph, const runtime::SymbolRanges& symbols) const {
+  std::map<std::string, KernelSource> sources;
+  for (const NodeId id : graph.order()) {
+    runtime::KernelChoice choice;
+    const KernelEntry* chosen = first_that_takes(device_, graph, graph.node(id), choice);
+    if (chosen == nullptr) continue;
+    for (KernelSource& source : chosen->sources({device_, graph, graph.node(id), symbols})) {
+      sources.emplace(full_text(source), std::move(source));
+    }
+  }
+  std::vector<KernelSource> distinct;
+  for (auto& [text, source] : sources) distinct.push_back(std::move(source));
+  compile_kernels(distinct, device_.properties().arch());
+}
+
 runtime::KernelChoice CudaBackend::choose(const Graph& graph, NodeId id,
                                           const runtime::SymbolRanges& symbols) const {
-  const Node& node = graph.node(id);
   runtime::KernelChoice choice;
-  for (const KernelEntry& candidate : kernel_table()) {
-    if (!node.is(candidate.op, candidate.domain)) continue;
-    const Refusal reason = candidate.refuse(device_, graph, node);
-    if (reason) {
-      choice.refusals.push_back({std::string(candidate.name), *reason});
-      continue;
-    }
-    choice.kernel = candidate.name;
-    candidate.specialise({device_, graph, node, symbols}, choice);
-    return choice;
+  const Node& node = graph.node(id);
+  if (const KernelEntry* chosen = first_that_takes(device_, graph, node, choice)) {
+    choice.kernel = chosen->name;
+    chosen->specialise({device_, graph, node, symbols}, choice);
   }
   return choice;
 }

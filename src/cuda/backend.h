@@ -19,6 +19,7 @@ class CudaBackend final : public runtime::Backend {
   /// "cuda/sm_90a"
   [[nodiscard]] std::string target() const override;
   void lower(Graph& graph, std::span<const std::string> disabled) const override;
+  void prepare(const Graph& graph, const runtime::SymbolRanges& symbols) const override;
   [[nodiscard]] runtime::KernelChoice choose(const Graph& graph, NodeId node,
                                              const runtime::SymbolRanges& symbols) const override;
   [[nodiscard]] Tensor pack(const Graph& graph, NodeId node, size_t index,

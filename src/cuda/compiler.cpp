@@ -13,6 +13,8 @@
 #include "base/hash.h"
 #include "base/knob.h"
 #include "base/log.h"
+#include "base/progress.h"
+#include "base/threads.h"
 #include "checkpoint/safetensors.h"
 #include "cuda/kernel_texts.h"
 
@@ -249,6 +251,20 @@ CompiledKernel compile_kernel(const KernelSource& source, const std::string& arc
   CompiledKernel kernel = compile(text, source, arch);
   keep(path, kernel);
   return kernel;
+}
+
+void compile_kernels(const std::vector<KernelSource>& sources, const std::string& arch) {
+  parallel_for(std::ssize(sources), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      throw_if_interrupted();
+      try {
+        static_cast<void>(compile_kernel(sources[static_cast<size_t>(i)], arch));
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::failed) throw;
+        log_debug("{}", error.what());
+      }
+    }
+  });
 }
 
 std::string_view kernel_text(std::string_view file) {

@@ -37,6 +37,10 @@ const CompilerAvailability& compiler();
 /// text does not compile.
 CompiledKernel compile_kernel(const KernelSource& source, const std::string& arch);
 
+/// Compiles many side by side, so that `compile_kernel` finds them. A text that does not compile is
+/// left to the one who asks for it.
+void compile_kernels(const std::vector<KernelSource>& sources, const std::string& arch);
+
 /// The text that is compiled: defines, prelude, file.
 std::string full_text(const KernelSource& source);
 

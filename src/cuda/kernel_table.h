@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cuda/compiler.h"
 #include "cuda/driver.h"
 #include "graph/graph.h"
 #include "ops/refusals.h"
@@ -31,6 +32,8 @@ struct KernelEntry {
   Refusal (*refuse)(const Device&, const Graph&, const Node&);
   /// Bytes of constant input `index` as the plan stores them; null pointer: as they are.
   Tensor (*pack)(const Device&, const Graph&, const Node&, size_t index);
+  /// Every text that `specialise` may compile.
+  std::vector<KernelSource> (*sources)(const Site&);
   /// Fills in `tactic` and `code`: compiles, and times where there is a choice.
   void (*specialise)(const Site&, runtime::KernelChoice&);
   std::unique_ptr<runtime::Kernel> (*load)(const Device&, const Graph&, const Node&,

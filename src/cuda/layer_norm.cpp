@@ -45,18 +45,16 @@ Refusal refuse_onnx(const Device& device, const Graph& graph, const Node& node) 
   return refuse(device, graph, node);
 }
 
-void specialise(const Site& site, KernelChoice& choice) {
+std::vector<KernelSource> sources(const Site& site) {
   const DType x = site.graph.value(site.node.inputs[kX]).dtype;
   const DType y = site.graph.value(site.node.outputs[0]).dtype;
-  compile_only(site,
-               {"layer_norm.cu",
-                kEntry,
-                {{"WIDTH", std::to_string(width_of(site.graph, site.node))},
-                 {"X", text_name(x)},
-                 {"Y", text_name(y)},
-                 {"F16_STEPS", rounds_steps(site.node) ? "1" : "0"}},
-                ""},
-               choice);
+  return {{"layer_norm.cu",
+           kEntry,
+           {{"WIDTH", std::to_string(width_of(site.graph, site.node))},
+            {"X", text_name(x)},
+            {"Y", text_name(y)},
+            {"F16_STEPS", rounds_steps(site.node) ? "1" : "0"}},
+           ""}};
 }
 
 Tensor vector_on_device(const Device& device, const Graph& graph, const Node& node, size_t input,
@@ -110,11 +108,13 @@ std::unique_ptr<runtime::Kernel> load(const Device& device, const Graph& graph, 
 }  // namespace
 
 KernelEntry layer_norm_fused() {
-  return {"layer_norm.fused", kOctetDomain, "LayerNorm", refuse, nullptr, specialise, load};
+  return {"layer_norm.fused",    kOctetDomain, "LayerNorm", refuse, nullptr, sources,
+          compile_only<sources>, load};
 }
 
 KernelEntry layer_norm_rows() {
-  return {"layer_norm.rows", "", "LayerNormalization", refuse_onnx, nullptr, specialise, load};
+  return {"layer_norm.rows", "",      "LayerNormalization",  refuse_onnx,
+          nullptr,           sources, compile_only<sources>, load};
 }
 
 }  // namespace octet::cuda

@@ -30,7 +30,6 @@ GemmProblem problem_of(const Graph& graph, const Node& node) {
   problem.n = graph.value(node.outputs.at(0)).dims.back().size();
   problem.k = image.at(1).size() * patch * patch;
   problem.residual = true;
-  problem.f16_steps = rounds_steps(node);
   return problem;
 }
 
@@ -69,15 +68,28 @@ KernelSource gather_source(const Graph& graph, const Node& node) {
           ""};
 }
 
+GemmTactic likeliest(const GemmProblem& problem, int64_t rows, const Device& device) {
+  return candidates(problem, rows, device.properties()).front();
+}
+
+std::vector<KernelSource> sources(const Site& site) {
+  std::vector<KernelSource> all{gather_source(site.graph, site.node)};
+  const GemmProblem problem = problem_of(site.graph, site.node);
+  for (const int64_t rows : row_counts(site, site.node.outputs[0])) {
+    all.push_back(source(problem, likeliest(problem, rows, site.device)));
+  }
+  return all;
+}
+
 /// The likeliest tactic is taken without timing: the product is a hundredth of the work.
 void specialise(const Site& site, KernelChoice& choice) {
-  compile_only(site, gather_source(site.graph, site.node), choice);
+  const std::string arch = site.device.properties().arch();
+  choice.code = {compile_kernel(gather_source(site.graph, site.node), arch).cubin};
   const GemmProblem problem = problem_of(site.graph, site.node);
   choice.tactic = Json::array();
   for (const int64_t rows : row_counts(site, site.node.outputs[0])) {
-    const GemmTactic tactic = candidates(problem, rows, site.device.properties()).front();
-    const CompiledKernel kernel =
-        compile_kernel(source(problem, tactic), site.device.properties().arch());
+    const GemmTactic tactic = likeliest(problem, rows, site.device);
+    const CompiledKernel kernel = compile_kernel(source(problem, tactic), arch);
     choice.tactic.push_back({{"max_rows", rows},
                              {"tactic", tactic.to_json()},
                              {"code", add_code(choice, kernel.cubin)}});
@@ -141,6 +153,7 @@ KernelEntry patch_embedding_gemm() {
           "PatchEmbedding",
           refuse,
           pack,
+          sources,
           specialise,
           [](const Device& device, const Graph& graph, const Node& node,
              const KernelChoice& choice) -> std::unique_ptr<runtime::Kernel> {

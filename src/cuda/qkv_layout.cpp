@@ -41,7 +41,6 @@ AttentionProblem attention_problem(const Graph& graph, const Node& attention) {
   problem.ragged = has_input(attention, kRanges);
   problem.pooled_query = operands.pooled_query;
   problem.quantized = attention.number("softmax_scale", 0.0F) != 0.0F;
-  problem.f16_steps = rounds_steps(attention);
   problem.q_pitch = pitch_of(graph, attention, operands.q.input);
   problem.k_pitch = pitch_of(graph, attention, operands.k.input);
   problem.v_pitch = pitch_of(graph, attention, operands.v.input);

@@ -49,13 +49,11 @@ Refusal refuse_embedding(const Device& /*device*/, const Graph& graph, const Nod
   return refuse_width(graph, node, node.inputs[1]);
 }
 
-void specialise_embedding(const Site& site, KernelChoice& choice) {
+std::vector<KernelSource> embedding_sources(const Site& site) {
   const Value& table = site.graph.value(site.node.inputs[1]);
-  compile_only(site,
-               source("embedding", table.dtype, table.dims.back().size(),
-                      last_extent(site.graph, site.node.inputs[0]),
-                      has_input(site.node, kEmbeddingRanges), 0),
-               choice);
+  return {source("embedding", table.dtype, table.dims.back().size(),
+                 last_extent(site.graph, site.node.inputs[0]),
+                 has_input(site.node, kEmbeddingRanges), 0)};
 }
 
 class Embedding final : public runtime::Kernel {
@@ -108,10 +106,9 @@ Refusal refuse_pick(const Device& /*device*/, const Graph& graph, const Node& no
   return refuse_width(graph, node, node.inputs[0]);
 }
 
-void specialise_pool_last(const Site& site, KernelChoice& choice) {
+std::vector<KernelSource> pool_last_sources(const Site& site) {
   const ValueId x = site.node.inputs[0];
-  compile_only(site, source("pick_row", DType::f16, 8, 1, true, row_bytes_of(site.graph, x)),
-               choice);
+  return {source("pick_row", DType::f16, 8, 1, true, row_bytes_of(site.graph, x))};
 }
 
 Refusal refuse_gather(const Device& device, const Graph& graph, const Node& node) {
@@ -124,12 +121,10 @@ Refusal refuse_gather(const Device& device, const Graph& graph, const Node& node
   return refuse_pick(device, graph, node);
 }
 
-void specialise_gather(const Site& site, KernelChoice& choice) {
+std::vector<KernelSource> gather_sources(const Site& site) {
   const ValueId x = site.node.inputs[0];
-  compile_only(site,
-               source("pick_row", DType::f16, 8, site.graph.value(x).dims.at(1).size(), false,
-                      row_bytes_of(site.graph, x)),
-               choice);
+  return {source("pick_row", DType::f16, 8, site.graph.value(x).dims.at(1).size(), false,
+                 row_bytes_of(site.graph, x))};
 }
 
 /// The row that Gather takes; a negative one counts from the end.
@@ -146,7 +141,8 @@ KernelEntry embedding_rows() {
           "Embedding",
           refuse_embedding,
           nullptr,
-          specialise_embedding,
+          embedding_sources,
+          compile_only<embedding_sources>,
           [](const Device& device, const Graph&, const Node&,
              const KernelChoice& choice) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<Embedding>(device, choice);
@@ -159,7 +155,8 @@ KernelEntry pool_last() {
           "PoolLast",
           refuse_pick,
           nullptr,
-          specialise_pool_last,
+          pool_last_sources,
+          compile_only<pool_last_sources>,
           [](const Device& device, const Graph&, const Node&,
              const KernelChoice& choice) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<PickRow>(device, choice, 0);
@@ -172,7 +169,8 @@ KernelEntry gather_row() {
           "Gather",
           refuse_gather,
           nullptr,
-          specialise_gather,
+          gather_sources,
+          compile_only<gather_sources>,
           [](const Device& device, const Graph& graph, const Node& node,
              const KernelChoice& choice) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<PickRow>(device, choice, gathered_row(graph, node));

@@ -4,10 +4,6 @@
 
 namespace octet::cuda {
 
-void compile_only(const Site& site, const KernelSource& source, runtime::KernelChoice& choice) {
-  choice.code = {compile_kernel(source, site.device.properties().arch()).cubin};
-}
-
 Function only_function(const Device& device, const runtime::KernelChoice& choice,
                        const std::string& entry) {
   if (choice.code.size() != 1) {

@@ -9,8 +9,11 @@
 
 namespace octet::cuda {
 
-/// Compiles the one kernel of a node that has nothing to choose and puts it into the choice.
-void compile_only(const Site& site, const KernelSource& source, runtime::KernelChoice& choice);
+/// `specialise` of a kernel with nothing to choose: compiles the one text that `sources` names.
+template <std::vector<KernelSource> (*sources)(const Site&)>
+void compile_only(const Site& site, runtime::KernelChoice& choice) {
+  choice.code = {compile_kernel(sources(site).front(), site.device.properties().arch()).cubin};
+}
 
 /// That kernel, loaded.
 Function only_function(const Device& device, const runtime::KernelChoice& choice,

@@ -115,6 +115,12 @@ class Backend {
   /// Device passes, less those named in `disabled`: fuses and lowers the verified, shape-inferred
   /// graph to what the kernels take.
   virtual void lower(Graph& graph, std::span<const std::string> disabled) const = 0;
+  /// Called once for a lowered graph, before its nodes choose: what a device compiles for them can
+  /// so be compiled side by side.
+  virtual void prepare(const Graph& graph, const SymbolRanges& symbols) const {
+    static_cast<void>(graph);
+    static_cast<void>(symbols);
+  }
   /// Walks the kernel table for one node of a lowered graph and, where the kernel can be
   /// specialised, finds the best way for sizes inside `symbols`.
   [[nodiscard]] virtual KernelChoice choose(const Graph& graph, NodeId node,

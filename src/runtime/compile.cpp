@@ -155,6 +155,7 @@ Plan compile(Graph graph, const Backend& backend, const CompileOptions& options)
             0,
             0,
             options.facts};
+  backend.prepare(plan.graph, options.symbols);
   plan.steps = choose_kernels(plan.graph, backend, options);
   pack_constants(plan.graph, plan.steps, backend);
   const SymbolSizes sizes =
