@@ -46,6 +46,26 @@ BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inp
   return result;
 }
 
+std::vector<StepTime> time_steps(runtime::Session& session, std::span<const Tensor> inputs,
+                                 int repeats) {
+  session.time_steps(inputs);
+  const runtime::Plan& plan = session.engine().plan();
+  std::vector<std::vector<double>> ms(plan.steps.size());
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    throw_if_interrupted();
+    const std::vector<double> seconds = session.time_steps(inputs);
+    for (size_t i = 0; i < seconds.size(); ++i) ms[i].push_back(seconds[i] * 1e3);
+  }
+  std::vector<StepTime> times;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    if (plan.steps[i].choice.kernel.empty()) continue;
+    const Node& node = plan.graph.node(plan.steps[i].node);
+    times.push_back(
+        {node.name, node.op, plan.steps[i].choice.kernel, statistics(ms[i], {}).median});
+  }
+  return times;
+}
+
 Statistics statistics(std::vector<double> values, std::span<const double> percents) {
   if (values.empty()) fail(ErrorCode::usage, "no query was timed; give --iterations or --duration");
   std::ranges::sort(values);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "runtime/engine.h"
@@ -29,6 +30,17 @@ struct BenchmarkResult {
 /// Runs the session on the same inputs over and over. Interruptible.
 BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inputs,
                           const BenchmarkOptions& options);
+
+struct StepTime {
+  std::string node;
+  std::string op;
+  std::string kernel;
+  double median_ms = 0;
+};
+
+/// Every step that has a kernel, with its median time over `repeats` runs after a first one.
+std::vector<StepTime> time_steps(runtime::Session& session, std::span<const Tensor> inputs,
+                                 int repeats);
 
 struct Percentile {
   double percent = 0;

@@ -69,6 +69,10 @@ class Session {
   /// Empty to remove. Views (Reshape and the like) are reported too. Operands are in host memory.
   void set_hook(StepHook hook);
 
+  /// Seconds of every step of a run on these inputs, each waited for before the next: their sum is
+  /// more than a run takes, their shares are right. Zero for views.
+  std::vector<double> time_steps(std::span<const Tensor> inputs);
+
   /// Of the last run, by the device's clock.
   [[nodiscard]] RunTimes times() const;
 

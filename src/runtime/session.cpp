@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "base/error.h"
@@ -293,6 +294,32 @@ std::span<const Operand> Session::run(std::span<const Tensor> inputs) {
   }
   fetch_outputs();
   return state.outputs;
+}
+
+std::vector<double> Session::time_steps(std::span<const Tensor> inputs) {
+  using Clock = std::chrono::steady_clock;
+  State& state = *state_;
+  bind_inputs(inputs);
+  decide_extents();
+  state.stream->wait();
+  std::vector<double> seconds;
+  std::vector<int64_t> key = state.symbol_sizes;
+  key.push_back(0);
+  for (size_t i = 0; i < state.steps.size(); ++i) {
+    BoundStep& step = state.steps[i];
+    key.back() = static_cast<int64_t>(i);
+    const Clock::time_point begin = Clock::now();
+    if (step.kernel == nullptr) {
+      state.issue(step);
+    } else {
+      state.stream->run(key, [&] { state.issue(step); });
+    }
+    state.stream->wait();
+    const std::chrono::duration<double> elapsed = Clock::now() - begin;
+    const double on_device = state.stream->times().compute_s;
+    seconds.push_back(step.kernel == nullptr ? 0.0 : on_device > 0 ? on_device : elapsed.count());
+  }
+  return seconds;
 }
 
 void Session::fetch_outputs() {

@@ -27,6 +27,7 @@ struct BenchFlags {
   std::vector<double> percentiles{90, 95, 99};
   uint64_t seed = 0;
   bool strongly_typed = false;
+  bool dump_profile = false;
 };
 
 /// trtexec's line: "[MM/DD/YYYY-HH:MM:SS] [I] text".
@@ -154,6 +155,20 @@ void print_summary(const profile::BenchmarkResult& result, const profile::Statis
   }
 }
 
+/// trtexec's --dumpProfile: every step, and the sum.
+void print_profile(const std::vector<profile::StepTime>& times) {
+  double sum = 0;
+  for (const profile::StepTime& time : times) sum += time.median_ms;
+  Table table({"median ms", "time %", "kernel", "layer"});
+  for (const profile::StepTime& time : times) {
+    table.add_row({fmt::format("{:.4f}", time.median_ms),
+                   fmt::format("{:.1f}", 100 * time.median_ms / sum), time.kernel, time.node});
+  }
+  line("=== Profile: every layer run and waited for by itself ===");
+  print("{}", table.text());
+  line(fmt::format("Sum of medians: {:.6g} ms", sum));
+}
+
 OrderedJson document_of(const profile::BenchmarkResult& result,
                         const profile::Statistics& statistics, const runtime::Plan& plan,
                         const std::vector<Shape>& shapes) {
@@ -195,6 +210,7 @@ void bench(const BenchFlags& flags, const Context& context) {
   const auto statistics = profile::statistics(result.compute_ms, flags.percentiles);
   if (context.json) return print_json(document_of(result, statistics, engine->plan(), shapes));
   print_summary(result, statistics, flags.percentiles, engine->plan().backend == "cuda");
+  if (flags.dump_profile) print_profile(profile::time_steps(session, inputs, 10));
 }
 
 }  // namespace
@@ -224,6 +240,7 @@ void add_bench(CLI::App& app, Context& context) {
   verb->add_option("--seed", flags->seed, "seed of the random inputs")->capture_default_str();
   verb->add_option("--backend", flags->backend, "auto, cpu, cuda or reference")
       ->capture_default_str();
+  verb->add_flag("--dumpProfile", flags->dump_profile, "also time every layer by itself");
   verb->add_flag("--stronglyTyped", flags->strongly_typed,
                  "accepted for trtexec's sake: graphs are always strongly typed here");
 }
