@@ -47,6 +47,10 @@ const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& 
   return backend(name == "auto" ? std::string_view(plan.backend) : name);
 }
 
+const runtime::Backend& calibration_backend(std::string_view name) {
+  return backend(name.starts_with("cuda") ? "cpu" : name);
+}
+
 std::vector<std::string> backend_names() {
   return {"auto", "cpu", "cuda", "cuda:N", "reference"};
 }

@@ -17,6 +17,10 @@ const runtime::Backend& backend(std::string_view name);
 /// The backend to run a plan with: "auto" is the one it was built for.
 const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& plan);
 
+/// The backend that calibration runs on: the named one, or the CPU for a device, which keeps the
+/// values between its kernels to itself.
+const runtime::Backend& calibration_backend(std::string_view name);
+
 /// Names that `backend` takes.
 std::vector<std::string> backend_names();
 

@@ -79,8 +79,9 @@ class Deployment {
         quant::resolve(quant::open_recipe(options_.recipe), quant::find_points(model));
     auto data =
         quant::CalibrationData::open(model, options_.calibration, options_.calibration_options);
-    const quant::QuantizedModel quantized = quant::quantize(
-        model, resolved, &data, backend(options_.open.backend), {.progress = progress_});
+    const quant::QuantizedModel quantized =
+        quant::quantize(model, resolved, &data, calibration_backend(options_.open.backend),
+                        {.progress = progress_});
     quant::save_quantized_model(quantized, model, place("fp8", "checkpoint"), OCTET_VERSION);
   }
 

@@ -61,8 +61,8 @@ void quantize(const QuantizeFlags& flags, const Context& context) {
   std::optional<quant::CalibrationData> data = open_data(flags, model);
   quant::check_target(model, flags.output);
   const quant::QuantizedModel quantized =
-      quant::quantize(model, resolved, data ? &*data : nullptr, api::backend(flags.backend),
-                      {flags.batch, context.progress});
+      quant::quantize(model, resolved, data ? &*data : nullptr,
+                      api::calibration_backend(flags.backend), {flags.batch, context.progress});
   quant::save_quantized_model(quantized, model, flags.output, OCTET_VERSION);
   print_table(quantized.resolved, quantized.scales, context.json);
 }
