@@ -11,8 +11,10 @@
 namespace octet::api {
 namespace {
 
+int default_device = 0;
+
 int device_index(std::string_view name) {
-  if (name == "cuda") return 0;
+  if (name == "cuda") return default_device;
   const std::string_view digits = name.substr(std::string_view("cuda:").size());
   int index = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
@@ -32,6 +34,10 @@ const runtime::Backend& cuda_backend(std::string_view name) {
 }
 
 }  // namespace
+
+void set_cuda_device(int index) {
+  default_device = index;
+}
 
 const runtime::Backend& backend(std::string_view name) {
   static const cpu::CpuBackend cpu_backend;

@@ -9,10 +9,14 @@
 
 namespace octet::api {
 
-/// The backend of that name: "cpu", "cuda" (its first device), "cuda:N", "reference", or "auto",
-/// which is the CPU until a plan says otherwise. Backends live as long as the program. Throws
-/// `Error(device_unavailable)` for one that is not here, `Error(usage)` for an unknown name.
+/// The backend of that name: "cpu", "cuda" (the device of `set_cuda_device`), "cuda:N",
+/// "reference", or "auto", which is the CPU until a plan says otherwise. Backends live as long as
+/// the program. Throws `Error(device_unavailable)` for one that is not here, `Error(usage)` for an
+/// unknown name.
 const runtime::Backend& backend(std::string_view name);
+
+/// The device that "cuda" stands for, 0 unless set. Before backends are asked for.
+void set_cuda_device(int index);
 
 /// The backend to run a plan with: "auto" is the one it was built for.
 const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& plan);

@@ -100,8 +100,10 @@ std::vector<eval::TowerReport> verify_model(const std::filesystem::path& engine,
                   own == nullptr ? "the engine lacks it" : "the data has nothing for it");
       continue;
     }
+    const eval::VerifyTolerance tolerance =
+        eval::with_bars(eval::tolerance_for(own->plan().backend), inputs.bars);
     reports.push_back(eval::verify_tower(reference_engine(std::move(graph), batch), own, given,
-                                         inputs.tolerance, progress));
+                                         tolerance, progress));
   }
   if (reports.empty()) {
     fail_input("'{}' has neither images nor captions that the model takes", inputs.data.string());

@@ -13,7 +13,7 @@ namespace octet::api {
 struct VerifyInputs {
   std::filesystem::path data;  ///< images, captions or both
   int64_t samples = 32;
-  eval::VerifyTolerance tolerance;
+  eval::GivenBars bars;  ///< instead of those of the engine's backend
 };
 
 /// Verifies every tower of the model in `engine` against the graph in `reference` (ONNX files

@@ -18,8 +18,7 @@ constexpr size_t kX = 0;
 constexpr size_t kGain = 1;
 constexpr size_t kBias = 2;
 constexpr const char* kEntry = "layer_norm";
-constexpr unsigned kWarps = 8;  // of a block: one row each
-constexpr unsigned kBlocksPerProcessor = 4;
+constexpr unsigned kWarps = 8;       // of a block: one row each
 constexpr int64_t kMaxWidth = 2048;  // a row stays in registers
 
 int64_t width_of(const Graph& graph, const Node& node) {
@@ -45,12 +44,21 @@ Refusal refuse_onnx(const Device& device, const Graph& graph, const Node& node) 
   return refuse(device, graph, node);
 }
 
+/// Blocks that fit on a multiprocessor at once: a lane holds two rows' shares in registers.
+unsigned blocks_per_processor(const Graph& graph, const Node& node) {
+  const auto share = (width_of(graph, node) + 255) / 256 * 8 *
+                     static_cast<int64_t>(size_of(graph.value(node.inputs[kX]).dtype));
+  if (share <= 64) return 3;
+  return share <= 128 ? 2 : 1;
+}
+
 std::vector<KernelSource> sources(const Site& site) {
   const DType x = site.graph.value(site.node.inputs[kX]).dtype;
   const DType y = site.graph.value(site.node.outputs[0]).dtype;
   return {{"layer_norm.cu",
            kEntry,
            {{"WIDTH", std::to_string(width_of(site.graph, site.node))},
+            {"BLOCKS", std::to_string(blocks_per_processor(site.graph, site.node))},
             {"X", text_name(x)},
             {"Y", text_name(y)},
             {"F16_STEPS", rounds_steps(site.node) ? "1" : "0"}},
@@ -76,7 +84,7 @@ class LayerNorm final : public runtime::Kernel {
         epsilon_(node.number("epsilon", 1e-5F)),
         inverse_scale_(1.0F / node.number("y_scale", 1.0F)),
         most_blocks_(static_cast<unsigned>(device.properties().multiprocessors) *
-                     kBlocksPerProcessor) {}
+                     blocks_per_processor(graph, node)) {}
 
   void run(const KernelArgs& args) const override {
     const int64_t rows = args.inputs[kX].rows();

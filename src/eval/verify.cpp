@@ -250,6 +250,19 @@ OrderedJson summary_json(const DriftSummary& summary) {
 
 }  // namespace
 
+VerifyTolerance tolerance_for(std::string_view backend) {
+  if (backend == "cuda") return {0.9995, 0.998, 0.998, 0.99};
+  return {0.9999, 0.999, 0.998, 0.995};
+}
+
+VerifyTolerance with_bars(VerifyTolerance tolerance, const GivenBars& given) {
+  tolerance.block_mean = given.block_mean.value_or(tolerance.block_mean);
+  tolerance.block_minimum = given.block_minimum.value_or(tolerance.block_minimum);
+  tolerance.end_mean = given.end_mean.value_or(tolerance.end_mean);
+  tolerance.end_minimum = given.end_minimum.value_or(tolerance.end_minimum);
+  return tolerance;
+}
+
 TowerReport verify_tower(std::shared_ptr<const runtime::Engine> reference,
                          std::shared_ptr<const runtime::Engine> candidate,
                          std::span<const Tensor> batches, const VerifyTolerance& tolerance,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -16,11 +17,24 @@ namespace octet::eval {
 /// Bars of `verify`. Two correct FP8 runs that differ only in summation order flip codes, so the
 /// tight bars hold block by block, each block fed the reference's own inputs.
 struct VerifyTolerance {
-  double block_mean = 0.9999;
-  double block_minimum = 0.999;
-  double end_mean = 0.998;
-  double end_minimum = 0.995;
+  double block_mean = 0;
+  double block_minimum = 0;
+  double end_mean = 0;
+  double end_minimum = 0;
 };
+
+/// The bars for engines of a backend: GPUs add up FP8 products in fewer bits and round once where
+/// the plain graph rounds every step.
+VerifyTolerance tolerance_for(std::string_view backend);
+
+/// Bars that a user gives instead of the backend's.
+struct GivenBars {
+  std::optional<double> block_mean;
+  std::optional<double> block_minimum;
+  std::optional<double> end_mean;
+  std::optional<double> end_minimum;
+};
+VerifyTolerance with_bars(VerifyTolerance tolerance, const GivenBars& given);
 
 /// Drift of one value over all samples, one cosine a sample.
 struct DriftSummary {

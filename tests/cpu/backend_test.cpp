@@ -17,7 +17,8 @@ TEST(KernelTables, EveryOperatorThatComputesHasAReferenceKernel) {
     const auto found = std::ranges::count_if(reference_kernels(), [&](const KernelEntry& entry) {
       return entry.op == schema.op && entry.domain == schema.domain;
     });
-    EXPECT_EQ(found, schema.is_view ? 0 : 1) << schema.domain << " " << schema.op;
+    const bool run_by_session = schema.domain == kOctetDomain && schema.op == "RowRanges";
+    EXPECT_EQ(found, schema.is_view || run_by_session ? 0 : 1) << schema.domain << " " << schema.op;
   }
 }
 

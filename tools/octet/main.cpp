@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "api/backends.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/threads.h"
@@ -27,6 +28,7 @@ constexpr std::array kVerbs{
 
 struct GlobalFlags {
   int threads = 0;
+  int device = 0;
   bool verbose = false;
   bool quiet = false;
 };
@@ -44,6 +46,8 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags, Context& context) {
   app.add_flag("--json", context.json, "print one JSON document instead of text");
   app.add_option("--threads", flags.threads, "threads of the CPU backend; 0 means one per core")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--device", flags.device, "which GPU the CUDA backend uses")
+      ->check(CLI::NonNegativeNumber);
   auto* verbose = app.add_flag("-v,--verbose", flags.verbose, "say more on stderr");
   app.add_flag("-q,--quiet", flags.quiet, "warnings and errors only, no progress")
       ->excludes(verbose);
@@ -81,10 +85,17 @@ void run(const GlobalFlags& flags, Context& context, ProgressBar& bar) {
   const LogLevel normal = flags.quiet ? LogLevel::warning : LogLevel::info;
   install_logger(flags.verbose ? LogLevel::debug : normal, bar);
   if (flags.threads > 0) set_thread_count(flags.threads);
+  api::set_cuda_device(flags.device);
   if (!flags.quiet) context.progress = std::bind_front(&ProgressBar::update, &bar);
   handle_interrupts();
   context.action();
   flush_output();
+}
+
+int show_help(const CLI::App& app, const CLI::ParseError& wish) {
+  app.exit(wish);
+  flush_output();
+  return 0;
 }
 
 /// Parses and runs; every way to fail becomes a sentence on stderr and an exit code.
@@ -99,7 +110,7 @@ int run_command_line(int count, char** words) {
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) return show_help(app, error);
     log_error(usage_problem(app, error));
     return static_cast<int>(ErrorCode::usage);
   }

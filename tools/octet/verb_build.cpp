@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "api/artifacts.h"
 #include "onnx/import.h"
@@ -19,6 +20,19 @@ struct BuildFlags {
   bool explain = false;
 };
 
+/// Of kernels that were chosen by timing: the candidates and their times, once for equal nodes.
+void print_tactics(const runtime::Plan& plan) {
+  std::set<std::string> told;
+  for (const runtime::Step& step : plan.steps) {
+    for (const Json& way : step.choice.tactic) {
+      if (!way.contains("explanation") || !told.insert(way.dump()).second) continue;
+      print("{}, up to {} rows: {} in {:.1f} us, of: {}\n", plan.graph.node(step.node).name,
+            way.at("max_rows").get<int64_t>(), way.at("tactic").dump(), way.at("us").get<double>(),
+            way.at("explanation").get<std::string>());
+    }
+  }
+}
+
 void print_explanation(const runtime::Plan& plan) {
   Table table({"node", "operator", "kernel", "passed over"});
   for (const runtime::Step& step : plan.steps) {
@@ -32,6 +46,7 @@ void print_explanation(const runtime::Plan& plan) {
         {node.name, node.op, step.choice.kernel.empty() ? "(view)" : step.choice.kernel, refusals});
   }
   print_text(table.text());
+  print_tactics(plan);
 }
 
 OrderedJson facts_of(const runtime::Plan& plan, const std::string& file) {

@@ -14,7 +14,7 @@ struct VerifyFlags {
   std::string reference;
   std::string data;
   int64_t samples = 32;
-  eval::VerifyTolerance tolerance;
+  eval::GivenBars bars;
   std::shared_ptr<ModelOptions> options;
 };
 
@@ -44,7 +44,7 @@ void print_report(const eval::TowerReport& report) {
 void verify(const VerifyFlags& flags, const Context& context) {
   const auto reports = api::verify_model(
       flags.engine, flags.reference.empty() ? flags.engine : flags.reference,
-      {flags.data, flags.samples, flags.tolerance}, flags.options->parsed(), context.progress);
+      {flags.data, flags.samples, flags.bars}, flags.options->parsed(), context.progress);
   OrderedJson document = OrderedJson::array();
   std::string failure;
   for (const eval::TowerReport& report : reports) {
@@ -72,14 +72,13 @@ void add_verify(CLI::App& app, Context& context) {
   verb->add_option("--samples", flags->samples, "samples of the dataset to run")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  verb->add_option("--block-mean", flags->tolerance.block_mean, "bar of a block's mean cosine")
-      ->capture_default_str();
-  verb->add_option("--block-min", flags->tolerance.block_minimum, "bar of a block's worst cosine")
-      ->capture_default_str();
-  verb->add_option("--end-mean", flags->tolerance.end_mean, "bar of the mean cosine end to end")
-      ->capture_default_str();
-  verb->add_option("--end-min", flags->tolerance.end_minimum, "bar of the worst cosine end to end")
-      ->capture_default_str();
+  verb->add_option("--block-mean", flags->bars.block_mean,
+                   "bar of a block's mean cosine (cpu 0.9999, cuda 0.9995)");
+  verb->add_option("--block-min", flags->bars.block_minimum,
+                   "bar of a block's worst cosine (cpu 0.999, cuda 0.998)");
+  verb->add_option("--end-mean", flags->bars.end_mean, "bar of the mean cosine end to end (0.998)");
+  verb->add_option("--end-min", flags->bars.end_minimum,
+                   "bar of the worst cosine end to end (cpu 0.995, cuda 0.99)");
   flags->options = ModelOptions::add_to(*verb);
 }
 
