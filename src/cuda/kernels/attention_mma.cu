@@ -26,8 +26,11 @@ constexpr int kRowVectors = kDim / 8;
 constexpr int kLoads = (kKeyTile * kRowVectors + kThreads - 1) / kThreads;  // a thread and tile
 constexpr int kKeyBlocks = kAllKeys / 8;                                    // of 8 keys, in all
 // More blocks at a time hide latency, where they do not cost spills.
-constexpr bool kSmall = kDim * sizeof(T) <= 64 && WARPS > 2;
-constexpr int kBlocksAtATime = kSmall ? (kResident ? 480 : 384) / kThreads : 1;
+constexpr int kThreadsAtATime = kDim * sizeof(T) > 64 || WARPS < 3 ? kThreads
+                                : !kResident                       ? 384
+                                : WARPS < 5                        ? 512
+                                                                   : 640;
+constexpr int kBlocksAtATime = kThreadsAtATime / kThreads;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing
 
@@ -44,6 +47,12 @@ __device__ __forceinline__ uint4 widened(uint4 v) {
 __device__ __forceinline__ uint4 widened(uint2 v) {
   const uint2 low = e4m3x4_to_f16x4(v.x), high = e4m3x4_to_f16x4(v.y);
   return make_uint4(low.x, low.y, high.x, high.y);
+}
+__device__ __forceinline__ void store2(e4m3* p, float a, float b) {
+  *(uint16_t*)p = (uint16_t)pack_e4m3x4(a, b, 0.f, 0.f);
+}
+__device__ __forceinline__ void store2(f16* p, float a, float b) {
+  *(uint32_t*)p = pack_f16x2(a, b);
 }
 template <typename Element>
 struct VectorOf;
@@ -129,7 +138,7 @@ struct Rows {
   int first;  // row of half 0 in this lane
   int keys;
   int seen;       // of these by any row of the warp; a multiple of 16 at most is computed
-  float factor;   // from the product of codes to the score, which is in units of log2
+  float factor;   // from the score, or from the product of codes, to the exponent of 2
   float peak[2];  // highest score
   float sum[2];   // of the exponentials, this lane's part
 
@@ -164,8 +173,8 @@ __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows
 
 // Scores of the warp's rows and the keys in `buffer`.
 __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t (&q)[kDim / 16][4],
-                                           const uint16_t* buffer, const Rows& rows,
-                                           int first_key) {
+                                           const uint16_t* buffer, float score_factor,
+                                           const Rows& rows, int first_key) {
   const int lane = lane_id();
   const uint32_t at =
       shared_address(buffer + ((lane & 7) + (lane >> 4) * 8) * kPitch + (lane >> 3 & 1) * 8);
@@ -181,10 +190,12 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
       mma_f16(x[j], q[k], b[0], b[1]);
       mma_f16(x[j + 1], q[k], b[2], b[3]);
     }
+    if (F16_STEPS) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      float& score = x[j + i / 4][i % 4];
-      score = F16_STEPS ? step(score * rows.factor) * kLog2e : score * rows.factor;
+      for (int i = 0; i < 8; ++i) {
+        float& score = x[j + i / 4][i % 4];
+        score = step(score * score_factor);
+      }
     }
   }
   const bool edge = first_key + 8 * blocks > (CAUSAL ? min(rows.keys, rows.first) : rows.keys);
@@ -203,7 +214,7 @@ __device__ __forceinline__ void raise_peak(const Block* x, int blocks, Rows& row
       peak = fmaxf(peak, fmaxf(x[j][2 * h], x[j][2 * h + 1]));
     }
     peak = quad_max(peak);
-    rows.sum[h] *= exp2f(rows.peak[h] - peak);
+    rows.sum[h] *= exp2f((rows.peak[h] - peak) * rows.factor);
     rows.peak[h] = peak;
   }
 }
@@ -215,7 +226,7 @@ __device__ __forceinline__ void exponentiate(Block* x, int blocks, Rows& rows, i
     if (rows.behind(first_key, j)) break;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      x[j][i] = exp2f(x[j][i] - rows.peak[i / 2]);
+      x[j][i] = exp2f(fmaf(x[j][i], rows.factor, -rows.peak[i / 2] * rows.factor));
       rows.sum[i / 2] += x[j][i];
     }
   }
@@ -223,12 +234,12 @@ __device__ __forceinline__ void exponentiate(Block* x, int blocks, Rows& rows, i
 
 // From exponentials to the operand of the second product.
 struct Normaliser {
-  float inverse[2];  // of the sums
+  float inverse[2];  // of the sums, with the codes' scale where nothing is rounded in between
   float inverse_scale;
 
   __device__ __forceinline__ Normaliser(const Rows& rows, float scale) : inverse_scale(scale) {
-    inverse[0] = 1.f / quad_sum(rows.sum[0]);
-    inverse[1] = 1.f / quad_sum(rows.sum[1]);
+#pragma unroll
+    for (int h = 0; h < 2; ++h) inverse[h] = (F16_STEPS ? 1.f : scale) / quad_sum(rows.sum[h]);
   }
   // Normalised probabilities of 16 keys as FP16, or the values of their codes.
   __device__ __forceinline__ void operand(uint32_t (&p)[4], const Block& a, const Block& b) const {
@@ -236,7 +247,10 @@ struct Normaliser {
     for (int h = 0; h < 2; ++h) {
       float v[4] = {a[2 * h], a[2 * h + 1], b[2 * h], b[2 * h + 1]};
 #pragma unroll
-      for (int i = 0; i < 4; ++i) v[i] = step(v[i] * inverse[h]) * inverse_scale;
+      for (int i = 0; i < 4; ++i) {
+        v[i] *= inverse[h];
+        if (F16_STEPS) v[i] = step(v[i]) * inverse_scale;
+      }
       const uint2 pairs = QUANTIZED ? e4m3x4_to_f16x4(pack_e4m3x4(v[0], v[1], v[2], v[3]))
                                     : make_uint2(pack_f16x2(v[0], v[1]), pack_f16x2(v[2], v[3]));
       p[h] = pairs.x;
@@ -274,9 +288,10 @@ __device__ __forceinline__ void store_rows(const float (&o)[kDim / 8][4], uint16
 #pragma unroll
   for (int d = 0; d < kDim / 8; ++d) {
 #pragma unroll
-    for (int i = 0; i < 4; ++i)
-      from_float(step(o[d][i] * factor) * inverse_y_scale,
-                 staged[(lane / 4 + i / 2 * 8) * kPitch + d * 8 + 2 * (lane & 3) + (i & 1)]);
+    for (int h = 0; h < 2; ++h)
+      store2(staged + (lane / 4 + 8 * h) * kPitch + d * 8 + 2 * (lane & 3),
+             step(o[d][2 * h] * factor) * inverse_y_scale,
+             step(o[d][2 * h + 1] * factor) * inverse_y_scale);
   }
   __syncwarp();
   using Vector = typename VectorOf<Y>::type;
@@ -330,7 +345,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
   load_queries(q, own);
   const bool active = row < sample.query_rows;
   Rows rows{row + lane_id() / 4, sample.rows, CAUSAL ? min(sample.rows, row + 16) : sample.rows,
-            p.score_factor * (F16_STEPS ? 1.f : kLog2e)};
+            kLog2e * (F16_STEPS ? 1.f : p.score_factor)};
   rows.peak[0] = rows.peak[1] = kNone;
   rows.sum[0] = rows.sum[1] = 0.f;
   float o[kDim / 8][4] = {};
@@ -346,7 +361,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     if (tile + 1 < tiles) fetch_keys(tile + 1);
     if (!active) continue;
     Block* const part = x + tile * kTileBlocks;
-    score_tile(part, blocks_of(tile), q, buffer, rows, tile * kKeyTile);
+    score_tile(part, blocks_of(tile), q, buffer, p.score_factor, rows, tile * kKeyTile);
     raise_peak(part, blocks_of(tile), rows, tile * kKeyTile);
   }
 #pragma unroll
@@ -370,7 +385,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     publish(keys);
     fetch_keys(tile + 1 < tiles ? tile + 1 : 0);
     if (!active) continue;
-    score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
+    score_tile(x, kTileBlocks, q, buffer, p.score_factor, rows, tile * kKeyTile);
     raise_peak(x, kTileBlocks, rows, tile * kKeyTile);
     exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
   }
@@ -380,7 +395,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     publish(keys);
     fetch_values(tile);
     if (active) {
-      score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
+      score_tile(x, kTileBlocks, q, buffer, p.score_factor, rows, tile * kKeyTile);
       exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
     }
     publish(values);

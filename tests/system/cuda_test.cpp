@@ -1,0 +1,71 @@
+// The CUDA backend's host side, driven by the program on a driver whose kernels do nothing; and
+// what is said where there is no GPU.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "cuda/compiler.h"
+#include "tests/system/program.h"
+#include "tests/temporary_folder.h"
+
+namespace octet::system_test {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::string kSample = std::string(OCTET_SOURCE_DIR) + "/examples/tinyclip";
+
+/// The stand-in driver, and a cache of its own.
+std::vector<std::string> null_device(const fs::path& folder) {
+  return {std::string("OCTET_CUDA_DRIVER=") + OCTET_NULL_CUDA,
+          "OCTET_CACHE=" + (folder / "cache").string()};
+}
+
+std::string shapes(const std::string& flag, int batch) {
+  return "--" + flag + "=image_input:" + std::to_string(batch) + "x3x64x64";
+}
+
+TEST(Cuda, WithoutADriverItIsUnavailable) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome = run_octet({"eval", kSample, "--backend", "cuda", "--task", "zeroshot",
+                                     "--data", kSample + "/eval/zeroshot"},
+                                    {"OCTET_CUDA_DRIVER=/nowhere/libcuda.so"});
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_NE(outcome.err.find("/nowhere/libcuda.so is not installed"), std::string::npos)
+      << outcome.err;
+}
+
+TEST(Cuda, ADeviceThatIsNotThereIsNamed) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome =
+      run_octet({"--device", "7", "run", kSample, "--text", "a ring", "--backend", "cuda"},
+                null_device(folder.path()));
+  EXPECT_EQ(outcome.exit_code, 4);
+  EXPECT_NE(outcome.err.find("no CUDA device 7; this machine has 1"), std::string::npos)
+      << outcome.err;
+}
+
+TEST(Cuda, TheSampleIsBuiltLoadedAndLaunched) {
+  if (!cuda::compiler().available) GTEST_SKIP() << cuda::compiler().reason;
+  const test::TemporaryFolder folder;
+  const std::string onnx = (folder / "onnx").string();
+  const std::string plan = (folder / "image.plan").string();
+  ASSERT_EQ(run_octet({"export", kSample, "-o", onnx, "-q"}).exit_code, 0);
+  const Outcome built =
+      run_octet({"build", onnx + "/image.onnx", shapes("minShapes", 1), shapes("optShapes", 8),
+                 shapes("maxShapes", 32), "--backend", "cuda", "--explain", "-o", plan},
+                null_device(folder.path()));
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  EXPECT_NE(built.out.find("for cuda/sm_90a"), std::string::npos) << built.out;
+  EXPECT_NE(built.out.find("up to 2080 rows"), std::string::npos) << built.out;
+  for (const int batch : {1, 5, 32}) {
+    const Outcome timed = run_octet({"bench", "--loadEngine=" + plan, shapes("shapes", batch),
+                                     "--iterations=1", "--duration=0", "--warmUp=0"},
+                                    null_device(folder.path()));
+    EXPECT_EQ(timed.exit_code, 0) << timed.err;
+    EXPECT_NE(timed.out.find("GPU Compute Time"), std::string::npos) << timed.out;
+  }
+}
+
+}  // namespace
+}  // namespace octet::system_test
