@@ -79,7 +79,8 @@ class Attention final : public runtime::Kernel {
         dim_(operands_.width / heads_),
         quantum_(node.number("softmax_scale", 0.0F)),
         value_scale_(dim_),
-        out_scale_(column_vector(dim_, node.number("y_scale", 1.0F))) {
+        out_scale_(column_vector(dim_, node.number("y_scale", 1.0F))),
+        out_inverse_(column_vector(dim_, 1.0F / node.number("y_scale", 1.0F))) {
     const DType dtype = graph.value(node.inputs.front()).dtype;
     const DType weights = quantum_ != 0.0F ? DType::f8e4m3 : DType::f32;
     score_kernels_ = &dot_kernels(matrix_set(), dtype, dtype);
@@ -94,6 +95,7 @@ class Attention final : public runtime::Kernel {
     epilogue_.scale = value_scale_.data();
     epilogue_.f16_steps = rounds_steps(node);
     epilogue_.out_scale = out_scale_.data();
+    epilogue_.out_inverse = out_inverse_.data();
     epilogue_.columns = dim_;
     epilogue_.stride = heads_ * dim_;
   }
@@ -278,6 +280,7 @@ class Attention final : public runtime::Kernel {
   const DotKernels* value_kernels_ = nullptr;
   ColumnVector value_scale_;
   ColumnVector out_scale_;
+  ColumnVector out_inverse_;
   Epilogue epilogue_;
 };
 

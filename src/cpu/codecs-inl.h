@@ -41,13 +41,11 @@ HWY_INLINE hn::Vec<D> decode_e4m3(D d, VU codes) {
   return hn::Or(value, hn::BitCast(d, sign));
 }
 
-/// Float to E4M3 codes, saturating, in the low byte of each lane.
-template <class D, class V>
-HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3(D d, V value) {
+/// The code of `magnitude`, the bits of a float that is not negative (NaN and what is above 448
+/// count as 448).
+template <class D, class VI>
+HWY_INLINE VI encode_e4m3_magnitude(D d, VI magnitude) {
   const hn::RebindToSigned<D> di;
-  const auto bits = hn::BitCast(di, value);
-  const auto magnitude = hn::And(bits, hn::Set(di, 0x7FFFFFFF));
-  const auto sign = hn::And(hn::ShiftRight<24>(bits), hn::Set(di, 0x80));
   const auto capped = hn::Min(magnitude, hn::Set(di, 0x43E00000));  // 448
   const auto odd = hn::And(hn::ShiftRight<20>(capped), hn::Set(di, 1));
   const auto rounded = hn::ShiftRight<20>(hn::Add(hn::Add(capped, odd), hn::Set(di, 0x7FFFF)));
@@ -56,9 +54,40 @@ HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3(D d, V value) {
   const auto aligned = hn::Add(hn::BitCast(d, capped), hn::Set(d, 0x1p14F));
   const auto subnormal = hn::Sub(hn::BitCast(di, aligned), hn::Set(di, 0x46800000));
   const auto is_subnormal = hn::Lt(capped, hn::Set(di, 0x3C800000));  // 2^-6
-  const auto code = hn::Or(hn::IfThenElse(is_subnormal, subnormal, normal), sign);
-  const auto is_nan = hn::Gt(magnitude, hn::Set(di, 0x7F800000));
-  return hn::IfThenElse(is_nan, hn::Set(di, 0x7F), code);
+  return hn::IfThenElse(is_subnormal, subnormal, normal);
+}
+
+/// `code` with the sign of `value`; NaN where that is NaN.
+template <class D, class V, class VI>
+HWY_INLINE VI signed_e4m3(D /*d*/, V value, VI code) {
+  const hn::RebindToSigned<D> di;
+  const auto bits = hn::BitCast(di, value);
+  const auto sign = hn::And(hn::ShiftRight<24>(bits), hn::Set(di, 0x80));
+  const auto is_nan = hn::Gt(hn::And(bits, hn::Set(di, 0x7FFFFFFF)), hn::Set(di, 0x7F800000));
+  return hn::IfThenElse(is_nan, hn::Set(di, 0x7F), hn::Or(code, sign));
+}
+
+/// Float to E4M3 codes, saturating, in the low byte of each lane.
+template <class D, class V>
+HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3(D d, V value) {
+  const auto magnitude = hn::BitCast(hn::RebindToSigned<D>(), hn::Abs(value));
+  return signed_e4m3(d, value, encode_e4m3_magnitude(d, magnitude));
+}
+
+/// a / b rounded, given 1 / b: a product, corrected by what it leaves of a, which is cheaper than a
+/// division. For normal b; an infinite a gives NaN.
+template <class D, class V>
+HWY_INLINE V quotient(D /*d*/, V a, V b, V inverse) {
+  const auto product = hn::Mul(a, inverse);
+  return hn::MulAdd(hn::NegMulAdd(product, b, a), inverse, product);
+}
+
+/// The codes of value / scale.
+template <class D, class V>
+HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3_quotient(D d, V value, V scale, V inverse) {
+  const auto magnitude = quotient(d, hn::Abs(value), scale, inverse);
+  const hn::RebindToSigned<D> di;
+  return signed_e4m3(d, value, encode_e4m3_magnitude(d, hn::BitCast(di, magnitude)));
 }
 
 /// Float to IEEE half bits in the low 16 bits of each lane, for targets without the instruction.

@@ -48,15 +48,29 @@ HWY_INLINE V activate(D d, Activation activation, V x) {
   return x;
 }
 
-/// act(alpha * (scale * sum + bias)) of one vector of columns, `column` being its first.
+/// scale * sum + bias of one vector of columns, `column` being its first.
 template <class D>
-HWY_INLINE hn::Vec<D> finish_sums(D d, const Epilogue& e, int64_t column, const float* sums) {
-  auto y = step(d, e, hn::Mul(hn::Load(d, sums), hn::Load(d, e.scale + column)));
-  if (e.bias != nullptr) y = step(d, e, hn::Add(y, hn::Load(d, e.bias + column)));
-  if (e.alpha != nullptr) y = step(d, e, hn::Mul(y, hn::Load(d, e.alpha + column)));
+HWY_INLINE hn::Vec<D> shifted_sums(D d, const Epilogue& e, int64_t column, const float* sums) {
+  const auto y = step(d, e, hn::Mul(hn::Load(d, sums), hn::Load(d, e.scale + column)));
+  return e.bias == nullptr ? y : step(d, e, hn::Add(y, hn::Load(d, e.bias + column)));
+}
+
+/// act(alpha * y)
+template <class D, class V>
+HWY_INLINE V activated(D d, const Epilogue& e, V alpha, V y) {
+  if (e.alpha != nullptr) y = step(d, e, hn::Mul(y, alpha));
   if (e.activation == Activation::none) return y;
   const bool in_steps = e.f16_steps && e.activation == Activation::quick_gelu;
   return step(d, e, in_steps ? quick_gelu_in_f16(d, y) : activate(d, e.activation, y));
+}
+
+/// Codes of y / out_scale.
+template <class D, class V>
+HWY_INLINE void store_codes(D d, const Epilogue& e, int64_t column, V y, uint8_t* out) {
+  const hn::Rebind<uint8_t, D> du8;
+  const auto scale = hn::Load(d, e.out_scale + column);
+  const auto inverse = hn::Load(d, e.out_inverse + column);
+  hn::StoreU(hn::DemoteTo(du8, encode_e4m3_quotient(d, y, scale, inverse)), du8, out);
 }
 
 /// One row of the panel from column `first` on: 32 columns, `residual` and `out` at its first
@@ -67,10 +81,45 @@ HWY_INLINE void finish_row(const Epilogue& e, int64_t first, const float* sums,
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t column = 0; column < kPanelColumns; column += lanes) {
-    auto y = finish_sums(d, e, first + column, sums + column);
+    auto y = shifted_sums(d, e, first + column, sums + column);
+    const auto alpha = e.alpha == nullptr ? y : hn::Load(d, e.alpha + first + column);
+    y = activated(d, e, alpha, y);
     if (residual != nullptr) y = step(d, e, hn::Add(y, load_as_f32(d, residual + column)));
-    if constexpr (sizeof(Out) == 1) y = hn::Div(y, hn::Load(d, e.out_scale + first + column));
-    store_from_f32(d, y, out + column);
+    if constexpr (sizeof(Out) == 1) {
+      store_codes(d, e, first + column, y, out + column);
+    } else {
+      store_from_f32(d, y, out + column);
+    }
+  }
+}
+
+/// Rows whose codes stand in a table.
+void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
+             const CodeTable& table, const float* sums) {
+  const Floats d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto width = std::min(kPanelColumns, e.columns - first_column);
+  uint16_t bits[kPanelColumns];
+  for (int64_t row = 0; row < count; ++row) {
+    for (int64_t column = 0; column < kPanelColumns; column += lanes) {
+      const auto y = shifted_sums(d, e, first_column + column, sums + row * kPanelColumns + column);
+      store_from_f32(d, y, reinterpret_cast<hwy::float16_t*>(bits) + column);
+    }
+    auto* out = reinterpret_cast<uint8_t*>(e.out) + (first_row + row) * e.stride + first_column;
+    for (int64_t column = 0; column < width; ++column) out[column] = table[bits[column]];
+  }
+}
+
+void fill_table(const Epilogue& e, int64_t column, CodeTable& table) {
+  const Floats d;
+  const auto lanes = hn::Lanes(d);
+  const auto alpha = hn::Set(d, e.alpha == nullptr ? 1.0F : e.alpha[column]);
+  const auto scale = hn::Set(d, e.out_scale[column]);
+  uint16_t bits[16];
+  for (size_t first = 0; first < table.size(); first += lanes) {
+    for (size_t i = 0; i < lanes; ++i) bits[i] = static_cast<uint16_t>(first + i);
+    const auto y = activated(d, e, alpha, load_as_f32(d, reinterpret_cast<hwy::float16_t*>(bits)));
+    store_from_f32(d, hn::Div(y, scale), table.data() + first);
   }
 }
 
@@ -111,6 +160,8 @@ void finish_to(const Epilogue& e, int64_t first_row, int64_t count, int64_t firs
 
 void finish_any(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
                 const float* sums) {
+  const CodeTable* table = e.tables == nullptr ? nullptr : e.tables[first_column / kPanelColumns];
+  if (table != nullptr) return look_up(e, first_row, count, first_column, *table, sums);
   if (e.residual_dtype == DType::f16) {
     return finish_to<hwy::float16_t>(e, first_row, count, first_column, sums);
   }
@@ -126,6 +177,11 @@ HWY_AFTER_NAMESPACE();
 namespace octet::cpu {
 
 HWY_EXPORT(finish_any);
+HWY_EXPORT(fill_table);
+
+void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table) {
+  HWY_DYNAMIC_DISPATCH(fill_table)(epilogue, column, table);
+}
 
 void finish_rows(const Epilogue& epilogue, int64_t first_row, int64_t count, int64_t first_column,
                  const float* sums) {

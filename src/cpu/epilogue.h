@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -12,6 +13,10 @@ enum class Activation { none, quick_gelu, gelu, gelu_tanh, sigmoid };
 
 /// From a node's attribute; throws `Error(bad_input)` for an unknown name.
 Activation activation_from_name(std::string_view name);
+
+/// E4M3 codes by the bits of an FP16 number: what stands behind the bias, when steps are rounded to
+/// FP16, decides everything that follows, so it is computed once for each such number.
+using CodeTable = std::array<uint8_t, 1 << 16>;
 
 /// What happens to the sums of a product on their way to memory:
 ///   out[m, n] = store(act(alpha[n] * (scale[n] * sum[m, n] + bias[n])) + residual[m, n])
@@ -27,10 +32,18 @@ struct Epilogue {
   std::byte* out = nullptr;             ///< [rows][columns], rows `stride` apart
   DType out_dtype = DType::f32;         ///< f32, f16 or f8e4m3
   const float* out_scale = nullptr;     ///< as `scale`; only read for f8e4m3
+  const float* out_inverse = nullptr;   ///< 1 / out_scale
   bool f16_steps = false;
+  /// For each panel of 32 columns the codes of all its columns, or null where they differ; null
+  /// when there are none.
+  const CodeTable* const* tables = nullptr;
   int64_t columns = 0;
   int64_t stride = 0;  ///< elements from a row of `out` and of `residual` to the next
 };
+
+/// The codes of column `column` of an epilogue with `f16_steps` and an f8e4m3 output, without a
+/// residual.
+void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table);
 
 /// Finishes `count` rows from `first_row` on of the panel whose first column is `first_column`.
 /// `sums` is [count][32], aligned to 64.

@@ -48,7 +48,8 @@ class LinearPacked final : public runtime::Kernel {
                              1.0F)),
         bias_(column_vector(constant_input(graph, node, kBias), product_.weights().columns, 0.0F)),
         alpha_(product_.weights().columns),
-        out_scale_(product_.weights().columns) {
+        out_scale_(product_.weights().columns),
+        out_inverse_(product_.weights().columns) {
     const float x_scale = node.number("x_scale", 1.0F);
     for (float& scale : scale_.values()) scale *= x_scale;
     epilogue_.scale = scale_.data();
@@ -57,7 +58,9 @@ class LinearPacked final : public runtime::Kernel {
     epilogue_.activation = activation_from_name(node.text("activation", "none"));
     epilogue_.columns = product_.weights().columns;
     epilogue_.stride = product_.weights().columns;
-    set_sections(linear_sections(octet::context_of(graph, node), epilogue_.columns));
+    const auto sections = linear_sections(octet::context_of(graph, node), epilogue_.columns);
+    set_sections(sections);
+    if (gains_from_tables(graph, node)) fill_tables(sections);
   }
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
@@ -89,9 +92,33 @@ class LinearPacked final : public runtime::Kernel {
       const auto count = static_cast<size_t>(section.end - section.begin);
       std::ranges::fill(alpha_.values().subspan(begin, count), section.alpha);
       std::ranges::fill(out_scale_.values().subspan(begin, count), section.y_scale);
+      std::ranges::fill(out_inverse_.values().subspan(begin, count), 1.0F / section.y_scale);
       if (section.alpha != 1.0F) epilogue_.alpha = alpha_.data();
     }
     epilogue_.out_scale = out_scale_.data();
+    epilogue_.out_inverse = out_inverse_.data();
+  }
+
+  /// Without an activation arithmetic is faster than a table that shares the cache with the rows.
+  [[nodiscard]] bool gains_from_tables(const Graph& graph, const Node& node) const {
+    return graph.value(node.outputs[0]).dtype == DType::f8e4m3 && epilogue_.f16_steps &&
+           epilogue_.activation != Activation::none && !has_input(node, kResidual);
+  }
+
+  /// Panels that reach into another section are left to arithmetic.
+  void fill_tables(const std::vector<LinearSection>& sections) {
+    table_of_panel_.resize(static_cast<size_t>(product_.weights().panel_count()));
+    for (const LinearSection& section : sections) {
+      const int64_t first = (section.begin + kPanelColumns - 1) / kPanelColumns;
+      const bool last_section = section.end == epilogue_.columns;
+      const int64_t end = last_section ? std::ssize(table_of_panel_) : section.end / kPanelColumns;
+      if (first >= end) continue;
+      tables_.push_back(std::make_unique<CodeTable>());
+      fill_code_table(epilogue_, section.begin, *tables_.back());
+      std::fill(table_of_panel_.begin() + first, table_of_panel_.begin() + end,
+                tables_.back().get());
+    }
+    epilogue_.tables = table_of_panel_.data();
   }
 
   Tensor packed_;
@@ -100,6 +127,9 @@ class LinearPacked final : public runtime::Kernel {
   ColumnVector bias_;
   ColumnVector alpha_;
   ColumnVector out_scale_;
+  ColumnVector out_inverse_;
+  std::vector<std::unique_ptr<CodeTable>> tables_;
+  std::vector<const CodeTable*> table_of_panel_;
   Epilogue epilogue_;
 };
 

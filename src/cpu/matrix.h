@@ -21,6 +21,11 @@ struct BlockProduct {
   float* sums = nullptr;  ///< [panel_count][row_count][32], panels `sums_stride` floats apart
   int64_t sums_stride = 0;
   bool accumulate = false;  ///< adds to `sums`; otherwise overwrites them
+  /// What will be read next, for kernels that fetch it into the cache while they multiply: for each
+  /// panel `ahead_step` bytes for each element of `depth`, panels `ahead_stride` apart. Or null.
+  const std::byte* ahead = nullptr;
+  int64_t ahead_step = 0;
+  int64_t ahead_stride = 0;
 };
 
 /// Products in one number format. Every sum runs over K in ascending order in FP32, whatever the

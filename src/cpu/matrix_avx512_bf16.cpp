@@ -21,10 +21,13 @@ __m512bh load_pairs(const std::byte* pairs) {
   return reinterpret_cast<__m512bh>(_mm512_load_si512(pairs));
 }
 
-/// `Rows` rows times one panel, sums kept in registers over the whole depth.
-template <int Rows>
-void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int64_t depth,
-                   float* sums, bool accumulate) {
+/// `Rows` rows times one panel, sums kept in registers over the whole depth. With `Ahead` it asks
+/// for one cache line of what comes next for each pair, which costs nothing beside the products.
+template <int Rows, bool Ahead>
+void multiply_tile(const BlockProduct& block, const std::byte* a, const std::byte* b, float* sums,
+                   const std::byte* ahead) {
+  const int64_t a_stride = block.row_stride;
+  const bool accumulate = block.accumulate;
   __m512 left[Rows];
   __m512 right[Rows];
 #pragma GCC unroll 14
@@ -32,7 +35,8 @@ void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int
     left[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns) : _mm512_setzero_ps();
     right[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns + 16) : _mm512_setzero_ps();
   }
-  for (int64_t k = 0; k < depth; k += 2) {
+  for (int64_t k = 0; k < block.depth; k += 2) {
+    if constexpr (Ahead) _mm_prefetch(ahead + k * block.ahead_step, _MM_HINT_T1);
     const __m512bh b_left = load_pairs(b + k * 2 * kPanelColumns);
     const __m512bh b_right = load_pairs(b + k * 2 * kPanelColumns + 64);
 #pragma GCC unroll 14
@@ -49,15 +53,25 @@ void multiply_tile(const std::byte* a, int64_t a_stride, const std::byte* b, int
   }
 }
 
-void multiply(const BlockProduct& block) {
-  for_row_tiles<kTileRows>(block.row_count, [&]<int Rows>(int64_t first_row) {
-    for (int64_t panel = 0; panel < block.panel_count; ++panel) {
-      multiply_tile<Rows>(block.rows + first_row * block.row_stride, block.row_stride,
-                          block.panels + panel * block.panel_stride, block.depth,
-                          block.sums + panel * block.sums_stride + first_row * kPanelColumns,
-                          block.accumulate);
+template <int Rows>
+void multiply_rows(const BlockProduct& block, int64_t first_row) {
+  const std::byte* a = block.rows + first_row * block.row_stride;
+  // What comes next is asked for once, beside the first rows.
+  const bool asks = block.ahead != nullptr && first_row == 0;
+  for (int64_t panel = 0; panel < block.panel_count; ++panel) {
+    const std::byte* b = block.panels + panel * block.panel_stride;
+    float* sums = block.sums + panel * block.sums_stride + first_row * kPanelColumns;
+    if (asks) {
+      multiply_tile<Rows, true>(block, a, b, sums, block.ahead + panel * block.ahead_stride);
+    } else {
+      multiply_tile<Rows, false>(block, a, b, sums, nullptr);
     }
-  });
+  }
+}
+
+void multiply(const BlockProduct& block) {
+  for_row_tiles<kTileRows>(
+      block.row_count, [&]<int Rows>(int64_t first_row) { multiply_rows<Rows>(block, first_row); });
 }
 
 }  // namespace

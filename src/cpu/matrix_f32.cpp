@@ -11,6 +11,7 @@
 #include "hwy/foreach_target.h"
 // foreach_target comes first
 #include "cpu/codecs-inl.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,11 +26,19 @@ constexpr int kTileRows = 14;
 constexpr int kTileRows = 6;
 #endif
 
+/// Asks for the cache lines of `bytes` bytes, one or two.
+HWY_INLINE void fetch_ahead(const std::byte* from, int64_t bytes) {
+  hwy::Prefetch(from);
+  if (bytes > 64) hwy::Prefetch(from + 64);
+}
+
 /// Sums of `Rows` rows times two vectors of columns, kept in registers over the whole depth.
-template <int Rows>
+template <int Rows, bool Ahead>
 struct Tile {
-  static HWY_INLINE void run(const float* a, int64_t a_stride, const float* b, int64_t depth,
-                             float* sums, bool accumulate) {
+  static HWY_INLINE void run(const BlockProduct& block, const float* a, const float* b, float* sums,
+                             const std::byte* ahead) {
+    const int64_t a_stride = block.row_stride / static_cast<int64_t>(sizeof(float));
+    const bool accumulate = block.accumulate;
     const Floats d;
     const auto lanes = static_cast<int64_t>(hn::Lanes(d));
     hn::Vec<Floats> left[Rows];
@@ -38,7 +47,8 @@ struct Tile {
       left[row] = accumulate ? hn::Load(d, sums + row * kPanelColumns) : hn::Zero(d);
       right[row] = accumulate ? hn::Load(d, sums + row * kPanelColumns + lanes) : hn::Zero(d);
     }
-    for (int64_t k = 0; k < depth; ++k) {
+    for (int64_t k = 0; k < block.depth; ++k) {
+      if constexpr (Ahead) fetch_ahead(ahead + k * block.ahead_step, block.ahead_step);
       const auto b_left = hn::Load(d, b + k * kPanelColumns);
       const auto b_right = hn::Load(d, b + k * kPanelColumns + lanes);
       for (int row = 0; row < Rows; ++row) {
@@ -54,23 +64,29 @@ struct Tile {
   }
 };
 
-template <int Rows>
+template <int Rows, bool Ahead>
 void multiply_rows(const BlockProduct& block, int64_t first_row) {
   const auto step = static_cast<int64_t>(2 * hn::Lanes(Floats()));
-  const int64_t a_stride = block.row_stride / static_cast<int64_t>(sizeof(float));
-  const float* a = reinterpret_cast<const float*>(block.rows) + first_row * a_stride;
+  const auto* a = reinterpret_cast<const float*>(block.rows + first_row * block.row_stride);
   for (int64_t panel = 0; panel < block.panel_count; ++panel) {
     const auto* b = reinterpret_cast<const float*>(block.panels + panel * block.panel_stride);
     float* sums = block.sums + panel * block.sums_stride + first_row * kPanelColumns;
+    const std::byte* ahead = Ahead ? block.ahead + panel * block.ahead_stride : nullptr;
     for (int64_t column = 0; column < kPanelColumns; column += step) {
-      Tile<Rows>::run(a, a_stride, b + column, block.depth, sums + column, block.accumulate);
+      Tile<Rows, Ahead>::run(block, a, b + column, sums + column, ahead);
     }
   }
 }
 
 void multiply(const BlockProduct& block) {
-  for_row_tiles<kTileRows>(
-      block.row_count, [&]<int Rows>(int64_t first_row) { multiply_rows<Rows>(block, first_row); });
+  for_row_tiles<kTileRows>(block.row_count, [&]<int Rows>(int64_t first_row) {
+    // What comes next is asked for once, beside the first rows.
+    if (block.ahead != nullptr && first_row == 0) {
+      multiply_rows<Rows, true>(block, first_row);
+    } else {
+      multiply_rows<Rows, false>(block, first_row);
+    }
+  });
 }
 
 template <typename Stored>

@@ -28,21 +28,22 @@ int64_t round_up(int64_t a, int64_t b) {
 
 }  // namespace
 
-/// How one call is cut: units of one block of rows times one panel, dealt out to parts that run
-/// at the same time.
+/// How one call is cut: units of one block of rows times one panel, taken in turn by parts that run
+/// at the same time. Which part computes a unit does not change it.
 struct Product::Blocking {
+  int64_t rows;
   int64_t row_blocks;
   int64_t units;
   int64_t parts;
   int64_t part_bytes;  ///< scratch of one part
 };
 
-/// What is computed in one go: some rows times up to kGroupPanels panels.
+/// What is computed in one go: some rows times up to kGroupPanels panels (none: all is done).
 struct Product::Group {
-  int64_t first_row;
-  int64_t rows;
-  int64_t first_panel;
-  int64_t panels;
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t first_panel = 0;
+  int64_t panels = 0;
 };
 
 Product::Product(const MatrixSet& set, DType x, const PackedMatrix& weights)
@@ -59,7 +60,7 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // Not the rows of the largest block: fewer rows may make larger blocks, and a workspace for many
   // rows must do for fewer.
   const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
-  return {row_blocks, units, std::min(threads, units),
+  return {rows, row_blocks, units, std::min(threads, units),
           kGroupPanels * (sums + kSliceBytes * kPanelColumns)};
 }
 
@@ -107,33 +108,51 @@ void Product::run(const PreparedRows& rows, const Epilogue& epilogue,
   check(fitting > 0, "a product needs {} bytes of scratch and got {}", cut.part_bytes,
         scratch.size());
   cut.parts = std::min(cut.parts, fitting);
+  std::atomic<int64_t> next_unit = 0;
   const auto run_parts = [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      run_units(rows, epilogue, cut, part, scratch.data() + part * cut.part_bytes);
+      run_units(rows, epilogue, cut, next_unit, scratch.data() + part * cut.part_bytes);
     }
   };
   parallel_for(cut.parts, 1, std::ref(run_parts));
 }
 
-void Product::run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
-                        int64_t part, std::byte* scratch) const {
+/// The next units, at most kGroupPanels panels of one block of rows; the fewer the fewer are left,
+/// so that all parts end at about the same time.
+Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& next_unit) const {
   const int64_t panels = weights_.panel_count();
-  const int64_t end = cut.units * (part + 1) / cut.parts;
-  int64_t unit = cut.units * part / cut.parts;
-  while (unit < end) {
-    const int64_t block = unit / panels;
-    const int64_t panel = unit % panels;
-    const int64_t first_row = rows.count * block / cut.row_blocks;
-    const int64_t end_row = rows.count * (block + 1) / cut.row_blocks;
-    const Group group{first_row, end_row - first_row, panel,
-                      std::min({kGroupPanels, panels - panel, end - unit})};
-    run_group(rows, epilogue, group, scratch);
-    unit += group.panels;
+  int64_t unit = next_unit.load();
+  int64_t count = 0;
+  do {
+    if (unit >= cut.units) return {};
+    const int64_t share = (cut.units - unit) / (2 * cut.parts);
+    count = std::min(std::clamp<int64_t>(share, 1, kGroupPanels), panels - unit % panels);
+  } while (!next_unit.compare_exchange_weak(unit, unit + count));
+  const int64_t block = unit / panels;
+  const int64_t first_row = cut.rows * block / cut.row_blocks;
+  const int64_t end_row = cut.rows * (block + 1) / cut.row_blocks;
+  return {first_row, end_row - first_row, unit % panels, count};
+}
+
+void Product::run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
+                        std::atomic<int64_t>& next_unit, std::byte* scratch) const {
+  // A group is taken before its turn, so that its weights can be fetched meanwhile.
+  Group group = take_group(cut, next_unit);
+  while (group.panels > 0) {
+    const Group next = take_group(cut, next_unit);
+    run_group(rows, epilogue, group, next, scratch);
+    group = next;
   }
 }
 
+/// The weights that are read after the slice that ends at row `k`; null when there are none.
+const std::byte* Product::slice_after(const Group& group, const Group& next, int64_t k) const {
+  if (k < weights_.depth) return weights_.panel(group.first_panel, k);
+  return next.panels > 0 ? weights_.panel(next.first_panel) : nullptr;
+}
+
 void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                        std::byte* scratch) const {
+                        const Group& next, std::byte* scratch) const {
   const bool direct = weights_.dtype == DType::f32;
   const int64_t element = kernels_->element_bytes;
   BlockProduct block;
@@ -143,12 +162,15 @@ void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, cons
   block.panel_stride = direct ? weights_.slice_bytes(weights_.depth) : kSliceBytes * kPanelColumns;
   block.sums = reinterpret_cast<float*>(scratch);
   block.sums_stride = group.rows * kPanelColumns;
+  block.ahead_step = kPanelColumns * static_cast<int64_t>(size_of(weights_.dtype));
+  block.ahead_stride = weights_.slice_bytes(weights_.depth);
   std::byte* decoded = scratch + group.panels * block.sums_stride * int64_t{sizeof(float)};
   int64_t k = 0;
   do {
     const int64_t depth = std::min(weights_.depth - k, kSliceBytes / element);
     block.depth = round_up(depth, kernels_->depth_multiple);
     block.rows = rows.data + group.first_row * rows.stride + k * element;
+    block.ahead = slice_after(group, next, k + depth);
     block.panels = direct ? weights_.panel(group.first_panel, k) : decoded;
     for (int64_t i = 0; !direct && i < group.panels; ++i) {
       kernels_->decode_panel(weights_.dtype, weights_.panel(group.first_panel + i, k), depth,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -46,10 +47,13 @@ class Product {
   struct Blocking;
   struct Group;
   [[nodiscard]] Blocking blocking(int64_t rows) const;
+  [[nodiscard]] Group take_group(const Blocking& cut, std::atomic<int64_t>& next_unit) const;
   void run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
-                 int64_t part, std::byte* scratch) const;
+                 std::atomic<int64_t>& next_unit, std::byte* scratch) const;
   void run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                 std::byte* scratch) const;
+                 const Group& next, std::byte* scratch) const;
+  [[nodiscard]] const std::byte* slice_after(const Group& group, const Group& next,
+                                             int64_t k) const;
 
   DType x_;
   PackedMatrix weights_;

@@ -30,14 +30,16 @@ HWY_INLINE hn::Vec<D> scaled_scores(D d, const SoftmaxBlock& block, const float*
   return block.f16_steps ? round_to_f16(d, scaled) : scaled;
 }
 
-/// The row's largest scaled score. Lanes beyond `keys` do not count.
-HWY_INLINE float largest_score(const SoftmaxBlock& block, int64_t row, int64_t keys) {
+/// Scales the row's scores in place and returns the largest. Lanes beyond `keys` do not count.
+HWY_INLINE float scale_scores(const SoftmaxBlock& block, int64_t row, int64_t keys) {
   const Floats d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
   auto largest = lowest;
   for (int64_t key = 0; key < keys; key += lanes) {
-    auto score = scaled_scores(d, block, score_at(block, row, key));
+    float* scores = score_at(block, row, key);
+    auto score = scaled_scores(d, block, scores);
+    hn::Store(score, d, scores);
     if (key + lanes > keys) {
       score = hn::IfThenElse(hn::FirstN(d, static_cast<size_t>(keys - key)), score, lowest);
     }
@@ -54,7 +56,7 @@ HWY_INLINE float exponentials(const SoftmaxBlock& block, int64_t row, int64_t ke
   auto sum = hn::Zero(d);
   for (int64_t key = 0; key < keys; key += lanes) {
     float* score = score_at(block, row, key);
-    auto e = exp_of(d, hn::Sub(scaled_scores(d, block, score), shift));
+    auto e = exp_of(d, hn::Sub(hn::Load(d, score), shift));
     if (key + lanes > keys) {
       e = hn::IfThenElseZero(hn::FirstN(d, static_cast<size_t>(keys - key)), e);
     }
@@ -77,21 +79,35 @@ HWY_INLINE void store_probability(V p, const SoftmaxBlock& block, std::byte* row
   }
 }
 
+/// The E4M3 value nearest to `value`, which is not negative. NaN stays NaN.
+template <class D, class V>
+HWY_INLINE V nearest_e4m3(D d, V value) {
+  const hn::RebindToSigned<D> di;
+  const auto capped = hn::Min(value, hn::Set(d, 448.0F));
+  const auto bits = hn::BitCast(di, capped);
+  const auto odd = hn::And(hn::ShiftRight<20>(bits), hn::Set(di, 1));
+  const auto carried = hn::Add(hn::Add(bits, odd), hn::Set(di, 0x7FFFF));
+  const auto normal = hn::BitCast(d, hn::And(carried, hn::Set(di, ~0xFFFFF)));
+  // Adding 2^14 puts the unit of the last place at 2^-9, so the hardware rounds.
+  const auto aligned = hn::Set(d, 0x1p14F);
+  const auto subnormal = hn::Sub(hn::Add(capped, aligned), aligned);
+  const auto rounded = hn::IfThenElse(hn::Lt(capped, hn::Set(d, 0x1p-6F)), subnormal, normal);
+  return hn::IfThenElse(hn::IsNaN(value), value, rounded);
+}
+
 HWY_INLINE void probabilities(const SoftmaxBlock& block, int64_t row, int64_t keys, float sum) {
   const Floats d;
-  const hn::RebindToUnsigned<Floats> du;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto total = hn::Set(d, sum);
+  const auto part = hn::Set(d, 1.0F / sum);
   const auto quantum = hn::Set(d, block.quantum);
+  const auto quanta = hn::Set(d, 1.0F / block.quantum);
   std::byte* out = block.out + row * block.out_stride;
   int64_t key = 0;
   for (; key < keys; key += lanes) {
-    auto p = hn::Div(hn::Load(d, score_at(block, row, key)), total);
+    auto p = quotient(d, hn::Load(d, score_at(block, row, key)), total, part);
     if (block.f16_steps) p = round_to_f16(d, p);
-    if (block.quantum != 0.0F) {
-      const auto codes = encode_e4m3(d, hn::Div(p, quantum));
-      p = decode_e4m3(d, hn::BitCast(du, codes));
-    }
+    if (block.quantum != 0.0F) p = nearest_e4m3(d, quotient(d, p, quantum, quanta));
     store_probability(p, block, out, key);
   }
   for (; key < block.width; key += lanes) store_probability(hn::Zero(d), block, out, key);
@@ -100,7 +116,7 @@ HWY_INLINE void probabilities(const SoftmaxBlock& block, int64_t row, int64_t ke
 void softmax(const SoftmaxBlock& block) {
   for (int64_t row = 0; row < block.rows; ++row) {
     const int64_t keys = block.keys + row * block.more_keys;
-    const float sum = exponentials(block, row, keys, largest_score(block, row, keys));
+    const float sum = exponentials(block, row, keys, scale_scores(block, row, keys));
     probabilities(block, row, keys, sum);
   }
 }

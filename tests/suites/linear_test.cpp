@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "tests/suites/naive.h"
@@ -175,9 +176,11 @@ TEST_P(Linear, Epilogues) {
 TEST_P(Linear, EveryStepRounded) {
   for (const DType in : {DType::f16, DType::f8e4m3}) {
     for (const std::string activation : {"none", "quick_gelu", "gelu"}) {
-      for (const DType out : {DType::f16, DType::f8e4m3}) {
+      for (const auto& [out, residual] :
+           {std::pair{DType::f16, true}, {DType::f8e4m3, true}, {DType::f8e4m3, false}}) {
         Case c{in, in, out, {23}, 65, 90, Case::Scale::tensor};
-        c.bias = c.residual = c.f16_steps = true;
+        c.bias = c.f16_steps = true;
+        c.residual = residual;
         c.activation = activation;
         c.x_scale = in == DType::f8e4m3 ? 0.0031 : 1;
         c.alpha = 0.375;
@@ -186,6 +189,28 @@ TEST_P(Linear, EveryStepRounded) {
         const auto [result, expected] = solve_case(GetParam(), c);
         expect_nearly_equal(result, as(out, as(DType::f32, expected)), 4);
       }
+    }
+  }
+}
+
+/// Values beyond FP16 and NaN become the codes that the graph's own quantizer gives them.
+TEST_P(Linear, CodesOfInfinityAndNan) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const Array x = array_of(DType::f32, {4, 1}, {1e30, -1e30, nan, 1});
+  const Array w = array_of(DType::f32, {1, 1}, {1});
+  for (const std::string activation : {"none", "gelu_tanh"}) {
+    for (const std::string steps : {"f16", "f32"}) {
+      const Array y = solve(GetParam(), {"octet",
+                                         "Linear",
+                                         {{"activation", activation},
+                                          {"steps", steps},
+                                          {"out_dtype", std::string("f8e4m3")},
+                                          {"y_scale", 0.25F}},
+                                         {x, Feed::constant(w)}});
+      EXPECT_EQ(y[0], 448);
+      EXPECT_TRUE(std::isnan(y[2]));
+      if (activation == "none") EXPECT_EQ(y[1], -448);
+      if (activation == "none") EXPECT_EQ(y[3], 4);
     }
   }
 }
