@@ -119,28 +119,47 @@ AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
   if (descriptor_ < 0) fail_io("write");
 }
 
-void AtomicFile::create_temporary() {
-  std::error_code error;
-  if (path_.has_parent_path()) fs::create_directories(path_.parent_path(), error);
-  if (error) {
-    errno = error.value();
-    fail_io("create the folder of");
+void AtomicFile::create_folders() {
+  const fs::path folder = path_.parent_path();
+  if (folder.empty()) return;
+  for (fs::path at = folder; !at.empty() && !file_exists(at); at = at.parent_path()) {
+    created_.push_back(at);
   }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error) return;
+  errno = error.value();
+  abandon();
+  fail_io("create the folder of");
+}
+
+void AtomicFile::create_temporary() {
+  create_folders();
   temporary_ = temporary_name(path_);
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor_ < 0) fail_io("create");
+  if (descriptor_ >= 0) return;
+  abandon();
+  fail_io("create");
+}
+
+/// Leaves everything as it was before, errno too.
+void AtomicFile::abandon() {
+  const int reason = errno;
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  for (const fs::path& folder : created_) ::rmdir(folder.c_str());  // a folder in use stays
+  errno = reason;
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::move(other.temporary_)),
+      created_(std::move(other.created_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
       size_(other.size_) {}
 
 AtomicFile::~AtomicFile() {
-  if (descriptor_ < 0) return;
-  ::close(descriptor_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (descriptor_ >= 0) abandon();
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -166,9 +185,7 @@ void AtomicFile::commit() {
   flush();
   ::close(std::exchange(descriptor_, -1));
   if (temporary_.empty() || ::rename(temporary_.c_str(), path_.c_str()) == 0) return;
-  const int reason = errno;
-  ::unlink(temporary_.c_str());
-  errno = reason;
+  abandon();
   fail_io("rename");
 }
 

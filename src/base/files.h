@@ -43,8 +43,8 @@ class MappedFile {
 };
 
 /// Writes a file under a temporary name beside `path` and renames it on `commit()`. Without a
-/// commit the destructor removes the temporary: readers see the old file or the new one. A device
-/// or pipe ("/dev/stdout") is written directly.
+/// commit the destructor removes the temporary, and the folders that were created for it: readers
+/// see the old file or the new one. A device or pipe ("/dev/stdout") is written directly.
 class AtomicFile {
  public:
   /// Creates missing parent folders. Throws `Error(failed)` when the folder cannot be written.
@@ -67,11 +67,14 @@ class AtomicFile {
   void commit();
 
  private:
+  void create_folders();
   void create_temporary();
+  void abandon();
   [[noreturn]] void fail_io(std::string_view doing) const;
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  std::vector<std::filesystem::path> created_;  ///< folders, the innermost first
   int descriptor_ = -1;
   uint64_t size_ = 0;
 };

@@ -39,6 +39,11 @@ std::string shard_name(size_t index, size_t count) {
 
 }  // namespace
 
+StagedFolder::~StagedFolder() {
+  // The first file made the folder, so it has to go last.
+  while (!files_.empty()) files_.pop_back();
+}
+
 void StagedFolder::add_weights(std::span<const TensorInfo> tensors, const TensorSource& source,
                                uint64_t shard_bytes) {
   SafetensorsOptions options;

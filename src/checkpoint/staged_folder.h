@@ -12,10 +12,14 @@
 namespace octet::checkpoint {
 
 /// Files of one checkpoint on their way to disk: they appear together with `commit()`, or not at
-/// all. A checkpoint that `folder` holds already stays whole until then.
+/// all, and without a commit not even the folder. A checkpoint that `folder` holds already stays
+/// whole until then.
 class StagedFolder {
  public:
   explicit StagedFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  StagedFolder(const StagedFolder&) = delete;
+  StagedFolder& operator=(const StagedFolder&) = delete;
+  ~StagedFolder();
 
   /// One file, or shards of at most `shard_bytes` (one tensor may be larger) and their index.
   void add_weights(std::span<const TensorInfo> tensors, const TensorSource& source,

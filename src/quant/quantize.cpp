@@ -131,9 +131,7 @@ void check_target(const models::ClipModel& model, const fs::path& folder) {
     fail(ErrorCode::usage, "'{}' is the checkpoint itself; give another output folder",
          folder.string());
   }
-  const bool existed = file_exists(folder);
-  { const AtomicFile probe(folder / kReportJson); }
-  if (!existed) fs::remove(folder, error);
+  const AtomicFile probe(folder / kReportJson);
 }
 
 void save_quantized_model(const QuantizedModel& quantized, const models::ClipModel& model,
@@ -146,15 +144,8 @@ void save_quantized_model(const QuantizedModel& quantized, const models::ClipMod
   options.companions = checkpoint::read_companions(model.checkpoint().folder);
   options.companions.push_back({kReportJson, report.dump(1) + "\n"});
   options.companions.push_back({kReportText, to_text(quantized.resolved, quantized.scales)});
-  const bool existed = file_exists(folder);
-  try {
-    checkpoint::save_quantized(folder, model.checkpoint().config, quantized.tensors,
-                               quantized.quantizers, options);
-  } catch (...) {
-    std::error_code error;
-    if (!existed) fs::remove(folder, error);
-    throw;
-  }
+  checkpoint::save_quantized(folder, model.checkpoint().config, quantized.tensors,
+                             quantized.quantizers, options);
 }
 
 checkpoint::StoredQuantization make_static(const models::ClipModel& model, CalibrationData& data,

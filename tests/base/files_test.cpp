@@ -121,6 +121,25 @@ TEST(AtomicFile, CreatesMissingFolders) {
   EXPECT_EQ(read_text(folder / "b/c/a.txt"), "deep");
 }
 
+TEST(AtomicFile, WithoutCommitCreatedFoldersGo) {
+  const TemporaryFolder folder;
+  folder.write("old/x.txt", "x");
+  { AtomicFile(folder / "new/inner/a.txt").write("half"); }
+  { AtomicFile(folder / "old/inner/a.txt").write("half"); }
+  EXPECT_FALSE(file_exists(folder / "new"));
+  EXPECT_FALSE(file_exists(folder / "old/inner"));
+  EXPECT_EQ(read_text(folder / "old/x.txt"), "x");
+}
+
+TEST(AtomicFile, CreatedFoldersThatAreInUseStay) {
+  const TemporaryFolder folder;
+  {
+    const AtomicFile abandoned(folder / "new/a.txt");
+    write_text(folder / "new/b.txt", "kept");
+  }
+  EXPECT_EQ(read_text(folder / "new/b.txt"), "kept");
+}
+
 TEST(AtomicFile, FullDiskLeavesTheOldFile) {
   const TemporaryFolder folder;
   folder.write("a.txt", "old");

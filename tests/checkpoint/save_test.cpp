@@ -268,6 +268,19 @@ TEST(SaveCheckpoint, AnErrorLeavesTheFolderAsItWas) {
   EXPECT_EQ(open_checkpoint(folder.path()).config.at("old"), true);
 }
 
+TEST(SaveCheckpoint, AnErrorLeavesNoNewFolder) {
+  const TemporaryFolder folder;
+  expect_error(ErrorCode::failed, {"no c"}, [&] {
+    save_checkpoint(folder / "new", {}, kInfos,
+                    [](const TensorInfo& info) {
+                      if (info.name == "c") fail(ErrorCode::failed, "no c");
+                      return make(info);
+                    },
+                    {.shard_bytes = 16});
+  });
+  EXPECT_EQ(folder.entries(), 0);
+}
+
 TEST(SaveCheckpoint, AFullDiskLeavesTheFolderAsItWas) {
   const TemporaryFolder folder;
   save_checkpoint(folder.path(), {{"old", true}}, kInfos, make);
