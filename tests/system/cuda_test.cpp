@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cuda/compiler.h"
+#include "cuda/driver.h"
 #include "tests/system/program.h"
 #include "tests/temporary_folder.h"
 
@@ -65,6 +66,17 @@ TEST(Cuda, TheSampleIsBuiltLoadedAndLaunched) {
     EXPECT_EQ(timed.exit_code, 0) << timed.err;
     EXPECT_NE(timed.out.find("GPU Compute Time"), std::string::npos) << timed.out;
   }
+}
+
+TEST(Cuda, TheSampleIsDeployedOnAGpu) {
+  if (!cuda::availability().available) GTEST_SKIP() << cuda::availability().reason;
+  if (!cuda::compiler().available) GTEST_SKIP() << cuda::compiler().reason;
+  const test::TemporaryFolder folder;
+  // Verification of the FP8 engines, block by block and end to end, is part of it.
+  const Outcome outcome =
+      run_octet({"deploy", kSample, "--calib", kSample + "/calib", "--eval", kSample + "/eval",
+                 "--backend", "cuda", "-o", (folder / "out").string(), "-q"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
 }
 
 }  // namespace
