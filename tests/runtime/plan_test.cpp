@@ -37,6 +37,21 @@ Tensor ids(int64_t batch) {
   return tensor;
 }
 
+std::vector<double> work_of(const Plan& plan) {
+  std::vector<double> flops;
+  for (const Step& step : plan.steps) flops.push_back(step.flops);
+  return flops;
+}
+
+TEST(Compile, EveryProductHasItsWork) {
+  const Plan plan = sample_plan();
+  for (const Step& step : plan.steps) {
+    const Node& node = plan.graph.node(step.node);
+    if (!node.is("Linear", kOctetDomain)) continue;
+    EXPECT_GT(step.flops, 1e5) << node.name;
+  }
+}
+
 TEST(PlanFile, RoundTripRunsTheSame) {
   const test::TemporaryFolder folder;
   const cpu::CpuBackend backend;
@@ -48,6 +63,7 @@ TEST(PlanFile, RoundTripRunsTheSame) {
   EXPECT_EQ(loaded.symbols, plan.symbols);
   EXPECT_EQ(loaded.arena_bytes, plan.arena_bytes);
   EXPECT_EQ(loaded.facts, plan.facts);
+  EXPECT_EQ(work_of(loaded), work_of(plan));
   Session original(Engine::load(plan, backend));
   Session reloaded(Engine::load(std::move(loaded), backend));
   const Tensor input = ids(3);
