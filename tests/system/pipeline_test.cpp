@@ -96,6 +96,23 @@ Tensor features(const std::string& model, const std::vector<std::string>& more =
       .clone();
 }
 
+TEST(Verify, TakesPlansOfOneSampleAtATime) {
+  const test::TemporaryFolder folder;
+  const fs::path onnx = deployed() / "fp8/onnx";
+  for (const char* shape : {"text_input:1x77", "image_input:1x3x64x64"}) {
+    const std::string tower = std::string(shape).starts_with("text") ? "text" : "image";
+    ASSERT_EQ(
+        run_octet({"build", (onnx / (tower + ".onnx")).string(), std::string("--shapes=") + shape,
+                   "-o", (folder / (tower + ".plan")).string()})
+            .exit_code,
+        0);
+  }
+  const Outcome outcome = run_octet({"verify", folder.path().string(), "--reference",
+                                     (deployed() / "fp8/checkpoint").string(), "--data",
+                                     kSample + "/eval/retrieval", "--samples", "2"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+}
+
 TEST(Run, CheckpointOnnxAndPlanAgreeToTheBit) {
   const fs::path fp8 = deployed() / "fp8";
   const Tensor from_checkpoint = features((fp8 / "checkpoint").string());
@@ -153,6 +170,33 @@ TEST(Inspect, ShowsCoverage) {
   ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("attention: 6 of 6 in FP8"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("products: 37 of 37 in FP8"), std::string::npos);
+}
+
+TEST(Inspect, ShowsEveryFileOfAModel) {
+  for (const char* part : {"checkpoint", "onnx", "plan"}) {
+    for (const char* precision : {"fp16", "fp8"}) {
+      const std::string folder = (deployed() / precision / part).string();
+      for (const auto& words : {std::vector<std::string>{"inspect", folder, "--explain"},
+                                std::vector<std::string>{"inspect", folder, "--json"}}) {
+        EXPECT_EQ(run_octet(words).exit_code, 0) << precision << "/" << part;
+      }
+    }
+  }
+}
+
+TEST(Inspect, APlanShowsTheWorkOfItsSteps) {
+  const Outcome outcome =
+      run_octet({"inspect", (deployed() / "fp8/plan/image.plan").string(), "--json"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  double work = 0;
+  const Json report = parse_json(outcome.out, "stdout");
+  for (const Json& step : report.at("steps")) {
+    work += std::stod(step.at("MFLOP").get<std::string>());
+  }
+  // 65 tokens, 6 layers, 256 wide; the last layer may be computed for the class token alone.
+  const double whole = 65 * 6 * (24.0 * 256 * 256 + 4.0 * 256 * 65) / 1e6;
+  EXPECT_GT(work, 0.8 * whole);
+  EXPECT_LT(work, 1.1 * whole);
 }
 
 TEST(BadInput, AnUnknownArchitectureListsTheKnownOnes) {

@@ -29,10 +29,12 @@ int wait_for(pid_t process) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/// The program running, its output going to files.
+/// The program running, its output going to files; standard output to `out` where that is given.
 class Running {
  public:
-  Running(const std::vector<std::string>& arguments, const std::vector<std::string>& environment) {
+  explicit Running(const std::vector<std::string>& arguments,
+                   const std::vector<std::string>& environment = {}, const std::string& out = {})
+      : out_(out.empty() ? (folder_ / "out").string() : out) {
     std::vector<std::string> words{OCTET_PROGRAM};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<std::string> variables;
@@ -64,12 +66,13 @@ class Running {
 
   [[nodiscard]] Outcome wait() const {
     const int exit_code = wait_for(process_);
-    return {exit_code, read_text(out_), read_text(err_)};
+    const bool readable = std::filesystem::is_regular_file(out_);
+    return {exit_code, readable ? read_text(out_) : "", read_text(err_)};
   }
 
  private:
   test::TemporaryFolder folder_;
-  std::string out_ = (folder_ / "out").string();
+  std::string out_;
   std::string err_ = (folder_ / "err").string();
   pid_t process_ = 0;
 };
@@ -81,8 +84,12 @@ Outcome run_octet(const std::vector<std::string>& arguments,
   return Running(arguments, environment).wait();
 }
 
+Outcome run_octet_into(const std::string& path, const std::vector<std::string>& arguments) {
+  return Running(arguments, {}, path).wait();
+}
+
 Outcome interrupt_octet(const std::vector<std::string>& arguments) {
-  const Running program(arguments, {});
+  const Running program(arguments);
   program.interrupt_when_it_speaks();
   return program.wait();
 }

@@ -16,6 +16,9 @@ struct Outcome {
 Outcome run_octet(const std::vector<std::string>& arguments,
                   const std::vector<std::string>& environment = {});
 
+/// The same with its standard output going to `path`, so that `out` stays empty.
+Outcome run_octet_into(const std::string& path, const std::vector<std::string>& arguments);
+
 /// The same, but sends SIGINT as soon as the program has written to stderr (run it with -v).
 Outcome interrupt_octet(const std::vector<std::string>& arguments);
 

@@ -1,9 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "base/files.h"
 #include "base/json.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/safetensors.h"
+#include "tensor/codecs.h"
 #include "tests/system/program.h"
 #include "tests/temporary_folder.h"
 
@@ -70,6 +75,44 @@ TEST(QuantizeVerb, AnOutputThatCannotBeWrittenIsToldBeforeTheWork) {
       {"quantize", kModel, "--calib", kData, "-o", (file / "out").string(), "--calib-size", "1"});
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, HasSubstr("file"));
+}
+
+/// A copy of the sample model with one element of a tensor replaced.
+std::string damaged_model(const TemporaryFolder& folder, const std::string& name, float value) {
+  auto model = checkpoint::open_checkpoint(kModel);
+  Tensor& tensor = model.tensors.at(name);
+  tensor = convert(tensor, DType::f32).clone();
+  tensor.mutable_values<float>()[3] = value;
+  std::vector<checkpoint::NamedTensor> tensors;
+  for (const auto& [key, held] : model.tensors) tensors.push_back({key, held});
+  checkpoint::write_safetensors(folder / "model/model.safetensors", tensors);
+  for (const char* file : {"config.json", "preprocessor_config.json", "tokenizer.json"}) {
+    octet::copy_file(std::filesystem::path(kModel) / file, folder / "model" / file);
+  }
+  return (folder / "model").string();
+}
+
+TEST(QuantizeVerb, NanInAnActivationNamesTheTensor) {
+  const TemporaryFolder folder;
+  // Its product with any activation above 1.2 is beyond FP32.
+  const std::string model =
+      damaged_model(folder, "vision_model.encoder.layers.2.mlp.fc1.weight", 3e38F);
+  const Outcome outcome = run_octet(
+      {"quantize", model, "--calib", kData, "--calib-size", "4", "-o", (folder / "out").string()});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("'vision_model.encoder.layers.2.mlp.fc2.input_quantizer'"));
+  EXPECT_THAT(outcome.err, HasSubstr("NaN or infinity"));
+  EXPECT_EQ(folder.entries(), 1) << "only the model itself";
+}
+
+TEST(QuantizeVerb, NanInAWeightNamesTheTensor) {
+  const TemporaryFolder folder;
+  const std::string model = damaged_model(folder, "text_projection.weight", NAN);
+  const Outcome outcome =
+      run_octet({"quantize", model, "--recipe", "fp8-weights", "-o", (folder / "out").string()});
+  EXPECT_EQ(outcome.exit_code, 3);
+  EXPECT_THAT(outcome.err, HasSubstr("'text_projection.weight' holds NaN"));
+  EXPECT_EQ(folder.entries(), 1) << "only the model itself";
 }
 
 TEST(QuantizeVerb, AnInterruptLeavesNothing) {
