@@ -22,6 +22,11 @@ if(octet_sanitizer_flags)
   target_link_options(octet_options INTERFACE ${octet_sanitizer_flags})
 endif()
 
+# Clang's fuzzers learn from every branch of the library that an input reaches.
+if(OCTET_FUZZ AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(octet_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # The public headers alone, for the room that implements them.
 add_library(octet_public INTERFACE)
 target_include_directories(octet_public INTERFACE ${PROJECT_SOURCE_DIR}/include

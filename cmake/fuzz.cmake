@@ -1,0 +1,23 @@
+# fuzz/FORMAT_fuzz.cpp, one program each: a libFuzzer target where the compiler is Clang; with another
+# one a program that replays the files named on its command line. As a test each replays stored files.
+set(octet_samples_of_onnx *.onnx)
+set(octet_samples_of_pickle *.pth)
+set(octet_samples_of_safetensors *.safetensors)
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*_fuzz.cpp)
+foreach(source IN LISTS fuzz_sources)
+  cmake_path(GET source STEM fuzzer)
+  add_executable(${fuzzer} ${source})
+  target_link_libraries(${fuzzer} PRIVATE octet_all)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_link_options(${fuzzer} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${fuzzer} PRIVATE fuzz/replay.cpp)
+  endif()
+  if(OCTET_TESTS)
+    string(REPLACE "_fuzz" "" format ${fuzzer})
+    file(GLOB_RECURSE samples CONFIGURE_DEPENDS tests/golden/${octet_samples_of_${format}})
+    add_test(NAME fuzz/${format} COMMAND ${fuzzer} ${samples})
+    set_tests_properties(fuzz/${format} PROPERTIES LABELS fuzz)
+  endif()
+endforeach()
