@@ -6,7 +6,6 @@
 #include <array>
 #include <optional>
 #include <regex>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -211,19 +210,28 @@ void keep(const std::filesystem::path& path, const CompiledKernel& kernel) {
   }
 }
 
-/// Replaces `#include "NAME"` by the embedded text, each once.
-void append_text(std::string_view file, std::string& text, std::vector<std::string>& included) {
-  static const std::regex pattern(R"re(^\s*#include "([^"]+)"\s*$)re");
+/// The name in a line `#include "NAME"`; empty for any other line.
+std::string_view included_file(std::string_view line) {
+  constexpr std::string_view kInclude = "#include \"";
+  if (!line.starts_with(kInclude)) return {};
+  line.remove_prefix(kInclude.size());
+  return line.substr(0, line.find('"'));
+}
+
+/// Appends a text with what it includes, each file once.
+void append_text(std::string_view file, std::string& text,
+                 std::vector<std::string_view>& included) {
   if (std::ranges::find(included, file) != included.end()) return;
-  included.emplace_back(file);
-  std::istringstream lines{std::string(kernel_text(file))};
-  std::string line;
-  while (std::getline(lines, line)) {
-    std::smatch match;
-    if (std::regex_match(line, match, pattern)) {
-      append_text(match[1].str(), text, included);
+  included.push_back(file);
+  std::string_view rest = kernel_text(file);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size() - 1) + 1;
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end);
+    if (const std::string_view name = included_file(line); !name.empty()) {
+      append_text(name, text, included);
     } else {
-      text += line + '\n';
+      text += line;
     }
   }
 }
@@ -239,7 +247,7 @@ std::string full_text(const KernelSource& source) {
   for (const auto& [name, value] : source.defines)
     text += fmt::format("#define {} {}\n", name, value);
   text += source.prelude;
-  std::vector<std::string> included;
+  std::vector<std::string_view> included;
   append_text(source.file, text, included);
   return text;
 }

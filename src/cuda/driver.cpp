@@ -214,11 +214,19 @@ Function::Function(const Device& device, const Tensor& cubin, const std::string&
 }
 
 void Function::launch(CUstream stream, const LaunchShape& shape, std::span<void*> arguments) const {
-  CUlaunchAttribute cluster{kLaunchClusterDimension, {}, {}};
-  cluster.value.cluster = {shape.cluster, 1, 1};
-  const CUlaunchConfig config{
-      {shape.grid, shape.grid_y, 1}, {shape.block, 1, 1}, shape.shared_bytes, stream, &cluster,
-      shape.cluster > 1 ? 1U : 0U};
+  std::array<CUlaunchAttribute, 2> attributes{};
+  unsigned count = 0;
+  if (shape.cluster > 1) {
+    attributes[count].id = kLaunchClusterDimension;
+    attributes[count++].value.cluster = {shape.cluster, 1, 1};
+  }
+  if (shape.programmatic) {
+    attributes[count].id = kLaunchProgrammaticSerialization;
+    attributes[count++].value.flag = 1;
+  }
+  const CUlaunchConfig config{{shape.grid, shape.grid_y, 1}, {shape.block, 1, 1},
+                              shape.shared_bytes,            stream,
+                              attributes.data(),             count};
   check_cuda(driver().launch(&config, function_, arguments.data(), nullptr), "launching a kernel");
 }
 

@@ -119,6 +119,9 @@ struct LaunchShape {
   unsigned shared_bytes = 0;
   unsigned cluster = 1;
   unsigned grid_y = 1;
+  /// May start while the kernel before it in the stream ends. Only for kernels that wait for that
+  /// one themselves (wait_for_previous_kernel) before they touch what it reads or writes.
+  bool programmatic = false;
 };
 
 /// One kernel of one loaded cubin; the module is unloaded with the last copy.

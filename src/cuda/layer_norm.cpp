@@ -84,7 +84,8 @@ class LayerNorm final : public runtime::Kernel {
         epsilon_(node.number("epsilon", 1e-5F)),
         inverse_scale_(1.0F / node.number("y_scale", 1.0F)),
         most_blocks_(static_cast<unsigned>(device.properties().multiprocessors) *
-                     blocks_per_processor(graph, node)) {}
+                     blocks_per_processor(graph, node)),
+        may_start_early_(starts_early(device)) {}
 
   void run(const KernelArgs& args) const override {
     const int64_t rows = args.inputs[kX].rows();
@@ -95,8 +96,10 @@ class LayerNorm final : public runtime::Kernel {
     const void* bias = bias_.bytes().data();
     void* y = args.outputs[0].data;
     auto arguments = parameters(x, gain, bias, y, epsilon_, inverse_scale_, rows);
-    function_.launch(handle_of(args.stream), {std::min(blocks, most_blocks_), kWarps * 32},
-                     arguments);
+    const LaunchShape shape{.grid = std::min(blocks, most_blocks_),
+                            .block = kWarps * 32,
+                            .programmatic = may_start_early_ && rows <= kFewRows};
+    function_.launch(handle_of(args.stream), shape, arguments);
   }
 
  private:
@@ -106,6 +109,7 @@ class LayerNorm final : public runtime::Kernel {
   float epsilon_;
   float inverse_scale_;
   unsigned most_blocks_;
+  bool may_start_early_;
 };
 
 std::unique_ptr<runtime::Kernel> load(const Device& device, const Graph& graph, const Node& node,

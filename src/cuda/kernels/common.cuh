@@ -19,6 +19,14 @@ struct e4m3 {
 
 __device__ __forceinline__ int lane_id() { return threadIdx.x & 31; }
 
+// Returns when the kernel before this one in the stream is done and its results can be seen. Only
+// needed where this one may start early (LaunchShape::programmatic), which begins with Hopper.
+__device__ __forceinline__ void wait_for_previous_kernel() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
 __device__ __forceinline__ float warp_sum(float x) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) x += __shfl_xor_sync(~0u, x, offset);

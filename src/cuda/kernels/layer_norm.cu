@@ -96,6 +96,7 @@ extern "C" __global__ void __launch_bounds__(kWarps * 32, BLOCKS)
   fill(gains, gain);
   fill(biases, bias);
   __syncthreads();
+  wait_for_previous_kernel();
   const int64_t stride = (int64_t)gridDim.x * kWarps;
   int64_t row = (int64_t)blockIdx.x * kWarps + threadIdx.x / 32;
   Eight next[kVectors];

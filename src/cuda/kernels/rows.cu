@@ -29,6 +29,7 @@ extern "C" __global__ void embedding(const int64_t* __restrict__ ids, const X* _
 extern "C" __global__ void pick_row(const uint2* __restrict__ x,
                                     const int32_t* __restrict__ ranges, uint2* __restrict__ y,
                                     int64_t index) {
+  wait_for_previous_kernel();
   const int sample = blockIdx.x;
   const int64_t row = RAGGED ? ranges[2 * sample + 1] - 1 : (int64_t)sample * LENGTH + index;
   for (int i = threadIdx.x; i < ROW_BYTES / 8; i += blockDim.x) {

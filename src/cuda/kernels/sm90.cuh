@@ -76,10 +76,12 @@ __device__ __forceinline__ uint32_t remote_address(uint32_t address, uint32_t bl
   asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(remote) : "r"(address), "r"(block));
   return remote;
 }
-__device__ __forceinline__ float load_remote(uint32_t remote) {
-  float value;
-  asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(remote) : "memory");
-  return value;
+__device__ __forceinline__ float4 load_remote(uint32_t remote) {
+  float4 v;
+  asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
+               : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w)
+               : "r"(remote));
+  return v;
 }
 
 // --- The copy engine. One thread issues; the bytes arrive on `barrier`. Coordinates are elements,
@@ -169,10 +171,6 @@ __device__ __forceinline__ void give_registers() {
 
 // --- Programmatic launch: without it both do nothing ---
 
-// Until the kernel before this one in the stream has finished and its results are visible.
-__device__ __forceinline__ void wait_for_previous_kernel() {
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-}
 __device__ __forceinline__ void start_next_kernel() {
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
