@@ -1,7 +1,7 @@
 // Times the matrix products of CLIP's towers, every tactic worth timing, beside cuBLASLt's plain
 // product of the same shape in the same run. Each result is checked before it is timed.
 //
-//   octet_gpu_bench [FILTER] [--rounds N] [--rest MS] [--json FILE]
+//   octet_gpu_bench [FILTER] [--rounds N] [--rest MS] [--burst MS] [--json FILE]
 //
 // FILTER: part of a product's name. Products of many layers are recorded as one CUDA graph, each
 // with weights of its own, so that weights come from memory as in a model; graphs are replayed in
@@ -35,6 +35,7 @@ struct Options {
   std::string json;
   int rounds = 7;
   int rest_ms = 20;
+  int burst_ms = 10;
 };
 
 struct Product {
@@ -323,7 +324,6 @@ void add_library(const Device& device, CUstream stream, const Product& product,
 }
 
 void time_all(std::vector<Contender>& all, const Options& options) {
-  constexpr double kBurstMs = 8;
   std::vector<size_t> order(all.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::mt19937 generator(3);
@@ -332,7 +332,7 @@ void time_all(std::vector<Contender>& all, const Options& options) {
     for (const size_t i : order) {
       std::this_thread::sleep_for(std::chrono::milliseconds(options.rest_ms));
       const double once = all[i].recording->replay(1);
-      const int count = std::clamp(static_cast<int>(kBurstMs / once), 1, 200);
+      const int count = std::clamp(static_cast<int>(options.burst_ms / once), 1, 200);
       all[i].times.push_back(all[i].recording->replay(count));
     }
   }
@@ -384,6 +384,8 @@ Options parse(std::span<char*> arguments) {
       options.rounds = std::stoi(arguments[++i]);
     } else if (name == "--rest" && has_value) {
       options.rest_ms = std::stoi(arguments[++i]);
+    } else if (name == "--burst" && has_value) {
+      options.burst_ms = std::stoi(arguments[++i]);
     } else if (name == "--json" && has_value) {
       options.json = arguments[++i];
     } else {

@@ -142,6 +142,7 @@ struct CublasLtProduct::Plan {
   Description description = nullptr;
   Layout weight = nullptr;
   Layout a = nullptr;
+  Layout c = nullptr;  ///< what would be added: f16, also beside results of e4m3
   Layout d = nullptr;
   Heuristic heuristic{};
   std::shared_ptr<std::byte> workspace;
@@ -152,6 +153,7 @@ struct CublasLtProduct::Plan {
   Plan& operator=(const Plan&) = delete;
   ~Plan() {
     if (d != nullptr) table().layout_destroy(d);
+    if (c != nullptr) table().layout_destroy(c);
     if (a != nullptr) table().layout_destroy(a);
     if (weight != nullptr) table().layout_destroy(weight);
     if (description != nullptr) table().description_destroy(description);
@@ -187,7 +189,7 @@ struct CublasLtProduct::Plan {
                  "choosing a kernel");
     int count = 0;
     check_status(
-        table().choose(handle(), description, weight, a, d, d, preference, 1, &heuristic, &count),
+        table().choose(handle(), description, weight, a, c, d, preference, 1, &heuristic, &count),
         "choosing a kernel");
     if (count == 0) fail(ErrorCode::failed, "cuBLASLt has no kernel for the product");
   }
@@ -205,6 +207,8 @@ CublasLtProduct::CublasLtProduct(const Device& device, DType operands, DType out
                "describing a matrix");
   check_status(table().layout(&plan->d, type_of(out), extent(n), extent(rows), n),
                "describing a matrix");
+  check_status(table().layout(&plan->c, kType16F, extent(n), extent(rows), n),
+               "describing a matrix");
   plan->choose();
   plan->workspace = allocate_device(device, kWorkspaceBytes);
   plan_ = std::move(plan);
@@ -215,7 +219,7 @@ void CublasLtProduct::launch(CUstream stream, const void* a, const void* weight,
   constexpr float kBeta = 0;
   check_status(
       table().multiply(handle(), plan_->description, &kAlpha, weight, plan_->weight, a, plan_->a,
-                       &kBeta, d, plan_->d, d, plan_->d, &plan_->heuristic.algorithm,
+                       &kBeta, nullptr, plan_->c, d, plan_->d, &plan_->heuristic.algorithm,
                        plan_->workspace.get(), kWorkspaceBytes, stream),
       "multiplying");
 }

@@ -247,7 +247,9 @@ void Gemm::launch(CUstream stream, const GemmOperands& operands, int64_t rows) c
   const LaunchShape shape{grid(problem_, tactic_, rows, multiprocessors_),
                           static_cast<unsigned>(block_threads(tactic_)),
                           static_cast<unsigned>(shared_bytes(problem_, tactic_)),
-                          static_cast<unsigned>(tactic_.splits), 1};
+                          static_cast<unsigned>(tactic_.splits),
+                          1,
+                          tactic_.programmatic};
   const auto row_tiles = tiles(rows, tactic_.rows);
   const Arguments arguments{operands.epilogue,
                             operands.residual,

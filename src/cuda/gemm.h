@@ -45,18 +45,19 @@ enum class GemmKernel {
   resident,  ///< sm_90a: a weight panel stays in shared memory, A is streamed; small K
   streamed,  ///< sm_90a: both are streamed, warpgroups take turns on whole tiles
   deferred,  ///< sm_90a: tiles of 128 rows, the epilogue runs under the next tile; large K
-  split,     ///< sm_90a: one tile a block, K split over a cluster; few rows
+  split,     ///< sm_90a: one tile a cluster, which shares its K; few rows
   mma,       ///< mma.sync: every architecture from sm_89 on
 };
 
 /// One way to compute a problem.
 struct GemmTactic {
   GemmKernel kernel = GemmKernel::mma;
-  int rows = 64;      ///< of a tile
-  int columns = 128;  ///< of a tile
-  int stages = 4;     ///< slabs of K (128 bytes; mma: 64) in flight
-  int consumers = 1;  ///< warpgroups that multiply (mma: warps)
-  int splits = 1;     ///< blocks of a cluster that share a tile's K
+  int rows = 64;              ///< of a tile
+  int columns = 128;          ///< of a tile
+  int stages = 4;             ///< slabs of K (128 bytes; mma: 64) in flight
+  int consumers = 1;          ///< warpgroups that multiply (mma: warps)
+  int splits = 1;             ///< split: blocks of a cluster that share a tile's K
+  bool programmatic = false;  ///< may start, and load weights, while the kernel before it ends
 
   [[nodiscard]] Json to_json() const;
   /// Throws `Error(bad_input)` naming `where`.

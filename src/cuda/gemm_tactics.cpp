@@ -30,7 +30,7 @@ struct RegisterShares {
   int producer;
 };
 RegisterShares register_shares(int consumers) {
-  return consumers == 2 ? RegisterShares{240, 24} : RegisterShares{152, 40};
+  return consumers == 2 ? RegisterShares{232, 40} : RegisterShares{152, 40};
 }
 
 int panel_count(const GemmProblem& problem, const GemmTactic& tactic) {
@@ -53,7 +53,7 @@ bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
   if (tactic.kernel != GemmKernel::resident || problem.f16_steps) return false;
   const int numbers = tactic.columns / 4 * (problem.column_scales ? 2 : 1);
   const int residual = problem.residual ? tactic.columns / 4 : 0;
-  constexpr int kOthers = 40;
+  constexpr int kOthers = 48;
   return tactic.columns / 2 + numbers + residual + kOthers <=
          register_shares(tactic.consumers).consumer;
 }
@@ -61,9 +61,14 @@ bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
 /// Do sums and residual of a tile, with what it takes to finish them?
 bool fits_registers(const GemmProblem& problem, const GemmTactic& tactic) {
   const int residual = problem.residual ? tactic.columns / 4 : 0;
-  constexpr int kOthers = 56;
-  return tactic.columns / 2 + residual + kOthers <= register_shares(tactic.consumers).consumer;
+  const bool many_numbers = problem.column_scales || problem.f16_steps;
+  const int others = many_numbers ? 56 : tactic.kernel == GemmKernel::split ? 48 : 40;
+  const int registers = tactic.consumers == 1 ? 240 : register_shares(tactic.consumers).consumer;
+  return tactic.columns / 2 + residual + others <= registers;
 }
+
+/// Its loop over K is unrolled; panels of more slabs leave little room for A anyway.
+constexpr int kMostResidentSlabs = 13;
 
 /// Are they copied to shared memory? There the compiler does not load all of them at once, for
 /// which it has no registers.
@@ -173,7 +178,7 @@ double estimated_clocks(const GemmProblem& problem, const GemmTactic& tactic, in
       return waves * slabs * std::max(multiply, stream) + 2 * epilogue;
     case GemmKernel::split:
       return waves * (slabs / tactic.splits * std::max(multiply, stream) + epilogue) +
-             (tactic.splits > 1 ? 1500 : 0);
+             (tactic.splits > 1 ? 2500 : 0);
     case GemmKernel::mma:
       return 1e9 + waves * slabs * tactic.rows * tactic.columns;
   }
@@ -190,22 +195,24 @@ GemmTactic with_stages(const GemmProblem& problem, GemmTactic tactic, int most,
 
 std::vector<GemmTactic> all_tactics(const GemmProblem& problem, const DeviceProperties& device) {
   std::vector<GemmTactic> all;
-  const auto add = [&](GemmKernel kernel, int rows, int columns, int consumers, int splits,
-                       int stages) {
-    all.push_back(
-        with_stages(problem, {kernel, rows, columns, 0, consumers, splits}, stages, device));
+  const auto add = [&](const GemmTactic& tactic) {
+    all.push_back(with_stages(problem, tactic, tactic.stages, device));
   };
   for (const int columns : {64, 128, 192, 256}) {
     for (const int consumers : {2, 3}) {
-      add(GemmKernel::resident, 64, columns, consumers, 1, 12);
-      add(GemmKernel::resident, 64, columns, consumers, 1, 8);
-      add(GemmKernel::streamed, 64, columns, consumers, 1, 9);
+      add({GemmKernel::resident, 64, columns, 8, consumers});
+      if (problem.residual) add({GemmKernel::resident, 64, columns, 12, consumers});
     }
-    add(GemmKernel::deferred, 128, columns, 2, 1, 8);
-    for (const int splits : {1, 2, 3, 4, 6, 8}) add(GemmKernel::split, 64, columns, 1, splits, 8);
+    add({GemmKernel::streamed, 64, columns, 9, 2});
+    if (columns > 64) add({GemmKernel::deferred, 128, columns, 8, 2});
+    for (const int splits : {1, 2, 3, 4, 6, 8}) {
+      // Two blocks on a multiprocessor where the stages allow.
+      add({GemmKernel::split, 64, columns, columns == 64 ? 6 : 8, 1, splits});
+      add({GemmKernel::split, 128, columns, 8, 2, splits});
+    }
   }
-  add(GemmKernel::mma, 128, 128, 8, 1, 4);
-  add(GemmKernel::mma, 64, 64, 4, 1, 4);
+  add({GemmKernel::mma, 128, 128, 4, 8});
+  add({GemmKernel::mma, 64, 64, 4, 4});
   return all;
 }
 
@@ -213,7 +220,8 @@ std::vector<GemmTactic> all_tactics(const GemmProblem& problem, const DeviceProp
 
 int block_threads(const GemmTactic& tactic) {
   if (tactic.kernel == GemmKernel::mma) return tactic.consumers * 32;
-  return tactic.kernel == GemmKernel::split ? 160 : (tactic.consumers + 1) * 128;
+  const bool one_warp_copies = tactic.kernel == GemmKernel::split && tactic.consumers == 1;
+  return tactic.consumers * 128 + (one_warp_copies ? 32 : 128);
 }
 
 int64_t shared_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
@@ -234,6 +242,7 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
   if (std::string reason = refusal(problem); !reason.empty()) return reason;
   const int slabs = slab_count(problem, tactic);
   if (tactic.kernel != GemmKernel::mma && device.major != 9) return "it needs sm_90a";
+  if (tactic.kernel == GemmKernel::mma && tactic.programmatic) return "it does not wait";
   if (tactic.stages < 3) return "fewer than 3 stages fit into shared memory";
   if (shared_bytes(problem, tactic) > device.shared_bytes) return "too little shared memory";
   if (tactic.columns % group_columns(problem) != 0) return "a tile has no whole groups of columns";
@@ -242,6 +251,7 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
   }
   switch (tactic.kernel) {
     case GemmKernel::resident:
+      if (slabs > kMostResidentSlabs) return "K is too large";
       if (panel_count(problem, tactic) > device.multiprocessors) return "more panels than blocks";
       return fits_registers(problem, tactic) ? "" : "too few registers";
     case GemmKernel::streamed:
@@ -252,9 +262,12 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
       if (problem.residual && problem.out_dtype != DType::f16) return "the residual does not fit";
       return deferred_slabs(problem, tactic) < 1 ? "K is too small" : "";
     case GemmKernel::split:
+      if (tactic.rows != 64 * tactic.consumers || tactic.consumers > 2) return "it has other rows";
       if (transposes(problem) && tactic.splits > 1) return "it stores nothing transposed";
       if (tactic.splits > slabs) return "K is too small";
-      return tactic.splits > 1 && tactic.stages * (64 + tactic.columns) * 128 < tactic.columns * 256
+      if (!fits_registers(problem, tactic)) return "too few registers";
+      return tactic.splits > 1 && tactic.stages * (tactic.rows + tactic.columns) * 128 <
+                                      4 * tactic.rows * tactic.columns
                  ? "the sums do not fit into the stages"
                  : "";
     case GemmKernel::mma:
@@ -266,14 +279,17 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
 std::string to_string(const GemmTactic& tactic) {
   std::string text = fmt::format("{} {}x{}, {} stages", name_of(tactic.kernel), tactic.rows,
                                  tactic.columns, tactic.stages);
+  if (tactic.programmatic) text += ", programmatic";
   if (tactic.kernel == GemmKernel::mma) return text + fmt::format(", {} warps", tactic.consumers);
   if (tactic.kernel == GemmKernel::split) return text + fmt::format(", K in {}", tactic.splits);
   return text + fmt::format(", {} consumers", tactic.consumers);
 }
 
 Json GemmTactic::to_json() const {
-  return {{"kernel", name_of(kernel)}, {"rows", rows},           {"columns", columns},
-          {"stages", stages},          {"consumers", consumers}, {"splits", splits}};
+  return {{"kernel", name_of(kernel)},   {"rows", rows},
+          {"columns", columns},          {"stages", stages},
+          {"consumers", consumers},      {"splits", splits},
+          {"programmatic", programmatic}};
 }
 
 GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
@@ -282,17 +298,21 @@ GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
           json_at<int>(json, "columns", where),
           json_at<int>(json, "stages", where),
           json_at<int>(json, "consumers", where),
-          json_at<int>(json, "splits", where)};
+          json_at<int>(json, "splits", where),
+          json_or<bool>(json, "programmatic", false, where)};
 }
 
 std::vector<GemmTactic> candidates(const GemmProblem& problem, int64_t rows,
                                    const DeviceProperties& device) {
   constexpr double kHopeless = 1.6;  // times the best estimate
+  constexpr double kShort = 25000;   // clocks: an early start pays
   constexpr size_t kMost = 10;
   std::vector<std::pair<double, GemmTactic>> rated;
   for (const GemmTactic& tactic : all_tactics(problem, device)) {
     if (!refusal(problem, tactic, device).empty()) continue;
     rated.emplace_back(estimated_clocks(problem, tactic, rows, device.multiprocessors), tactic);
+    rated.back().second.programmatic =
+        tactic.kernel != GemmKernel::mma && rated.back().first < kShort;
   }
   check(!rated.empty(), "no kernel computes a product of {} by {}", problem.k, problem.n);
   std::ranges::stable_sort(rated, {}, [](const auto& row) { return row.first; });

@@ -35,11 +35,11 @@ GemmInputs make_inputs(const GemmCase& problem_case);
 
 /// How an output compares.
 struct GemmComparison {
-  double relative = 0;      ///< norm of the difference over the norm of the result
-  double codes_unlike = 0;  ///< share of the checked e4m3 codes
-  double worst = 0;         ///< largest difference over what rounding allows
-  int64_t poison = 0;       ///< elements that were not written, or are no numbers
-  int64_t trespasses = 0;   ///< bytes written outside the result
+  double relative = 0;     ///< norm of the difference over the norm of the rounded result
+  double unlike = 0;       ///< share of the checked values that are rounded otherwise
+  double worst = 0;        ///< largest difference over what rounding allows
+  int64_t poison = 0;      ///< elements that were not written, or are no numbers
+  int64_t trespasses = 0;  ///< bytes written outside the result
 };
 
 /// Runs a compiled tactic `runs` times into poisoned memory. Throws when a run differs.

@@ -146,6 +146,7 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
   float* numbers = (float*)(bytes + STAGES * kStageBytes + Ring::kBytes);
   if (SHARED_NUMBERS) SharedNumbers::fill(g, numbers);
   __syncthreads();
+  start_next_kernel();
   wait_for_previous_kernel();
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();

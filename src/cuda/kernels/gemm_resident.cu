@@ -167,6 +167,7 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
   const Shared shared(bytes);
   if (threadIdx.x == 0) shared.init();
   __syncthreads();
+  start_next_kernel();
   wait_for_previous_kernel();
   const Schedule schedule(g.row_tiles);
   if (warpgroup_id() == CONSUMERS) {

@@ -4,7 +4,8 @@
 // empty.
 //
 // OPERAND_TYPE e4m3 or f16; WGMMA, the generated instruction; K_BYTES; TILE_COLUMNS; STAGES;
-// CONSUMERS: warpgroups that multiply; CONSUMER_REGISTERS, PRODUCER_REGISTERS.
+// CONSUMERS: warpgroups that multiply;
+// CONSUMER_REGISTERS, PRODUCER_REGISTERS.
 #include "gemm_epilogue.cuh"
 #include "sm90.cuh"
 

@@ -1,12 +1,19 @@
-// y = epilogue(A W^T) for few rows: one tile of 64 rows a cluster, whose SPLITS blocks each take a
-// part of K, so that all multiprocessors load weights at once. Their sums meet through distributed
-// shared memory, added in the order of the blocks: the result does not depend on timing.
-// Blocks: SPLITS for each tile.
+// y = epilogue(A W^T) for few rows: one tile of CONSUMERS * 64 rows a cluster, whose SPLITS blocks
+// each take a part of K, so that all multiprocessors load at once. Their sums meet through
+// distributed shared memory, added in the order of the blocks: the result does not depend on
+// timing. Blocks: SPLITS for each tile.
 #include "gemm_sm90.cuh"
 
-constexpr int kABytes = kWarpgroupRows * kSlabBytes;
+constexpr int kThreads = CONSUMERS * 128;  // that multiply
+// One warp copies. Beside several warpgroups it is one of four, which give their registers away.
+constexpr int kCopyThreads = CONSUMERS == 1 ? 32 : 128;
+constexpr int kTileRows = CONSUMERS * kWarpgroupRows;
+constexpr int kWarpgroupBytes = kWarpgroupRows * kSlabBytes;
+constexpr int kABytes = CONSUMERS * kWarpgroupBytes;
 constexpr int kStageBytes = kABytes + TILE_COLUMNS * kSlabBytes;
-static_assert(SPLITS == 1 || kSums * 128 * 4 <= STAGES * kStageBytes, "sums fit into the stages");
+constexpr int kStrips = 2 * kGroups;                         // of a lane
+constexpr int kOwnStrips = (kStrips + SPLITS - 1) / SPLITS;  // that this block finishes
+static_assert(SPLITS == 1 || kSums * kThreads * 4 <= STAGES * kStageBytes, "sums fit into stages");
 static_assert(SPLITS == 1 || !kTransposes, "transposed stores need both rows of a pair");
 
 // The slabs of this block.
@@ -27,7 +34,11 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
     load_tile(stages + at.slot * kStageBytes + kABytes, w_map, barrier, k * kSlabElements, column);
   };
   const auto load_rows = [&](int k, RingPosition at) {
-    load_a(stages + at.slot * kStageBytes, a_map, ring.full + 8 * at.slot, k, row);
+    const uint32_t stage = stages + at.slot * kStageBytes;
+    for (int i = 0; i < CONSUMERS; ++i) {
+      load_a(stage + i * kWarpgroupBytes, a_map, ring.full + 8 * at.slot, k,
+             row + i * kWarpgroupRows);
+    }
   };
   const int ahead = min(slabs.end - slabs.first, STAGES);
   for (int i = 0; i < ahead; ++i) load_weights(slabs.first + i, RingPosition::at(i));
@@ -43,13 +54,14 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
 
 __device__ __forceinline__ void multiply(float (&sums)[kSums], uint32_t stages, const Ring& ring) {
   const Part slabs = part();
+  const uint32_t rows = warpgroup_id() * kWarpgroupBytes;
   RingPosition at = RingPosition::at(0);
   int previous = 0;
 #pragma unroll 1
   for (int k = slabs.first; k < slabs.end; ++k) {
     ring.wait(at);
     const uint32_t stage = stages + at.slot * kStageBytes;
-    multiply_slab(sums, stage, stage + kABytes, k > slabs.first);
+    multiply_slab(sums, stage + rows, stage + kABytes, k > slabs.first);
     wgmma_wait<1>();
     if (k > slabs.first) ring.release(previous);
     previous = at.slot;
@@ -58,66 +70,101 @@ __device__ __forceinline__ void multiply(float (&sums)[kSums], uint32_t stages, 
   wgmma_wait<0>();
 }
 
-// Register i of thread t of a block's sums.
-__device__ __forceinline__ uint32_t sum_address(uint32_t stages, int i) {
-  return stages + (i * 128 + threadIdx.x) * 4;
+// Values 4i to 4i + 3 of a lane's strip, strip by strip: 16 bytes of each thread side by side.
+__device__ __forceinline__ uint32_t sum_address(uint32_t stages, int strip, int i) {
+  return stages + ((strip * kStrip / 4 + i) * kThreads + threadIdx.x) * 16;
 }
-
-// Finishes every SPLITS-th strip with the sums of all blocks.
-__device__ __forceinline__ void finish_part(uint32_t stages, const GemmArguments& g, int row,
-                                            int column) {
-  const int rank = (int)cluster_rank();
-#pragma unroll
-  for (int strip = 0; strip < 2 * kGroups; ++strip) {
-    if (strip % SPLITS != rank) continue;
-    const int group = strip / 2, half = strip % 2;
-    const int strip_row = row + 8 * half, strip_column = column + group * kGroup;
-    ResidualStrip residual;
-    residual.load(g, strip_row, strip_column);
-    StripNumbers numbers;
-    numbers.load(g, strip_column);
-    float sums[2 * kStrip] = {};  // one group's, of which one half is used
-#pragma unroll
-    for (int j = 0; j < kStrip; ++j) {
-      const int i = j / 2 * 4 + half * 2 + j % 2;
-      const uint32_t address = sum_address(stages, group * 2 * kStrip + i);
-#pragma unroll
-      for (int block = 0; block < SPLITS; ++block) {
-        sums[i] += load_remote(remote_address(address, block));
-      }
-    }
-    float v[kStrip];
-    finish_strip(sums, 0, half, numbers, residual, v);
-    PackedStrip packed;
-    packed.pack(v);
-    packed.store(g, strip_row, strip_column);
-  }
+// Where a strip's value j lies among the sums of its group.
+__device__ __forceinline__ constexpr int sum_index(int half, int j) {
+  return j / 2 * 4 + half * 2 + j % 2;
 }
 
 __device__ __forceinline__ void share_sums(const float (&sums)[kSums], uint32_t stages) {
 #pragma unroll
-  for (int i = 0; i < kSums; ++i) {
-    asm volatile("st.shared.f32 [%0], %1;" ::"r"(sum_address(stages, i)), "f"(sums[i]) : "memory");
+  for (int strip = 0; strip < kStrips; ++strip) {
+    const int half = strip % 2, first = strip / 2 * 2 * kStrip;
+#pragma unroll
+    for (int i = 0; i < kStrip / 4; ++i) {
+      asm volatile("st.shared.v4.f32 [%0], {%1, %2, %3, %4};" ::"r"(sum_address(stages, strip, i)),
+                   "f"(sums[first + sum_index(half, 4 * i)]),
+                   "f"(sums[first + sum_index(half, 4 * i + 1)]),
+                   "f"(sums[first + sum_index(half, 4 * i + 2)]),
+                   "f"(sums[first + sum_index(half, 4 * i + 3)])
+                   : "memory");
+    }
   }
 }
 
-__device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const GemmArguments& g,
-                                        int row, int column) {
-  float sums[kSums];
-  if (SPLITS == 1) {
-    multiply(sums, stages, ring);
-    wait_for_previous_kernel();
-    ResidualTile<kGroups> residual;
-    residual.load(g, row, column);
-    finish_tile<kGroups>(sums, NUMBERS(g, column), residual, g, row, column);
-    return;
+// A strip's sums of all blocks, added in their order, where finish_strip expects those of half 0.
+__device__ __forceinline__ void gather_sums(uint32_t stages, int strip, float (&sums)[2 * kStrip]) {
+#pragma unroll
+  for (int i = 0; i < kStrip / 4; ++i) {
+    float4 total = make_float4(0, 0, 0, 0);
+#pragma unroll
+    for (int block = 0; block < SPLITS; ++block) {
+      const float4 part = load_remote(remote_address(sum_address(stages, strip, i), block));
+      total.x += part.x, total.y += part.y, total.z += part.z, total.w += part.w;
+    }
+    sums[sum_index(0, 4 * i)] = total.x;
+    sums[sum_index(0, 4 * i + 1)] = total.y;
+    sums[sum_index(0, 4 * i + 2)] = total.z;
+    sums[sum_index(0, 4 * i + 3)] = total.w;
   }
-  multiply(sums, stages, ring);
-  named_barrier_sync(1, 128);  // every warp has read its stages
+}
+
+// The strips that this block finishes: every SPLITS-th. What can be read early is read before the
+// sums of the other blocks are there, and those of all strips before the first is finished.
+struct OwnStrips {
+  int rank, row, column;
+  ResidualStrip residual[kOwnStrips];
+
+  __device__ __forceinline__ int strip(int i) const { return min(i * SPLITS + rank, kStrips - 1); }
+  __device__ __forceinline__ int strip_row(const GemmArguments& g, int i) const {
+    const int none = g.rows;
+    return i * SPLITS + rank < kStrips ? row + 8 * (strip(i) % 2) : none;
+  }
+  __device__ __forceinline__ int strip_column(int i) const {
+    return column + strip(i) / 2 * kGroup;
+  }
+  __device__ __forceinline__ void load_residual(const GemmArguments& g) {
+#pragma unroll
+    for (int i = 0; i < kOwnStrips; ++i) residual[i].load(g, strip_row(g, i), strip_column(i));
+  }
+  __device__ __forceinline__ void finish(uint32_t stages, const GemmArguments& g) const {
+    float sums[kOwnStrips][2 * kStrip] = {};
+#pragma unroll
+    for (int i = 0; i < kOwnStrips; ++i) gather_sums(stages, strip(i), sums[i]);
+#pragma unroll
+    for (int i = 0; i < kOwnStrips; ++i) {
+      StripNumbers numbers;
+      numbers.load(g, strip_column(i));
+      float v[kStrip];
+      finish_strip(sums[i], 0, 0, numbers, residual[i], v);
+      PackedStrip packed;
+      packed.pack(v);
+      packed.store(g, strip_row(g, i), strip_column(i));
+    }
+  }
+};
+
+__device__ __forceinline__ void finish_alone(const float (&sums)[kSums], const GemmArguments& g,
+                                             int row, int column) {
+  ResidualTile<kGroups> residual;
+  residual.load(g, row, column);
+  finish_tile<kGroups>(sums, NUMBERS(g, column), residual, g, row, column);
+}
+
+__device__ __forceinline__ void finish_together(const float (&sums)[kSums], uint32_t stages,
+                                                const GemmArguments& g, int row, int column) {
+  named_barrier_sync(1, kThreads);  // every warp has read the stages
   share_sums(sums, stages);
+  OwnStrips strips{(int)cluster_rank(), row, column, {}};
+  strips.load_residual(g);
+  cluster_sync();
+  strips.finish(stages, g);
 }
 
-extern "C" __global__ void __launch_bounds__(160, 1)
+extern "C" __global__ void __launch_bounds__(kThreads + kCopyThreads, 1)
     gemm(const __grid_constant__ TensorMap a_map, const __grid_constant__ TensorMap w_map,
          const __grid_constant__ GemmArguments g) {
   extern __shared__ __align__(1024) uint8_t bytes[];
@@ -125,26 +172,29 @@ extern "C" __global__ void __launch_bounds__(160, 1)
   const Ring ring(stages + STAGES * kStageBytes);
   int row_tile, column_tile;
   place_tile(g, blockIdx.x / SPLITS, row_tile, column_tile);
-  const int row = row_tile * kWarpgroupRows, column = column_tile * TILE_COLUMNS;
+  const int row = row_tile * kTileRows, column = column_tile * TILE_COLUMNS;
   if (threadIdx.x == 0) {
-    ring.init(4);
+    ring.init(4 * CONSUMERS);
     barrier_init_done();
   }
   __syncthreads();
   start_next_kernel();
-  const int lane_first = row + warp_of_group() * 16 + lane_row();
-  const bool multiplies = __shfl_sync(~0u, threadIdx.x / 32, 0) < 4;
-  if (multiplies) {
-    consume(stages, ring, g, lane_first, column + lane_column());
-  } else if (threadIdx.x == 128) {
-    produce(&a_map, &w_map, stages, ring, row, column);
-  }
-  if (SPLITS == 1) return;
-  __syncwarp();
-  cluster_sync();
-  if (multiplies) {
+  if (__shfl_sync(~0u, threadIdx.x / 32, 0) < kThreads / 32) {
+    if (CONSUMERS > 1) take_registers<CONSUMER_REGISTERS>();
+    const int lane_first = row + threadIdx.x / 32 * 16 + lane_row();
+    float sums[kSums];
+    multiply(sums, stages, ring);
     wait_for_previous_kernel();
-    finish_part(stages, g, lane_first, column + lane_column());
+    if (SPLITS == 1) {
+      finish_alone(sums, g, lane_first, column + lane_column());
+    } else {
+      finish_together(sums, stages, g, lane_first, column + lane_column());
+    }
+  } else {
+    if (CONSUMERS > 1) give_registers<PRODUCER_REGISTERS>();
+    if (threadIdx.x == kThreads) produce(&a_map, &w_map, stages, ring, row, column);
+    __syncwarp();
+    if (SPLITS > 1) cluster_sync();
   }
-  cluster_sync();  // nobody leaves while others read its sums
+  if (SPLITS > 1) cluster_sync();  // nobody leaves while others read its sums
 }

@@ -5,28 +5,57 @@
 constexpr int kABytes = kWarpgroupRows * kSlabBytes;
 constexpr int kStageBytes = kABytes + TILE_COLUMNS * kSlabBytes;
 
-__device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
-                                        uint32_t stages, const Ring& ring, const GemmArguments& g) {
-  RingPosition at = RingPosition::at(0);
-  for (int tile = blockIdx.x; tile < g.tiles; tile += gridDim.x) {
-    int row_tile, column_tile;
-    place_tile(g, tile, row_tile, column_tile);
+struct Producer {
+  const TensorMap* a_map;
+  const TensorMap* w_map;
+  uint32_t stages;
+  const Ring& ring;
+  int row, column;  // of the tile
+
+  __device__ __forceinline__ void load_rows(int k, RingPosition at) const {
+    load_a(stages + at.slot * kStageBytes, a_map, ring.full + 8 * at.slot, k, row);
+  }
+  __device__ __forceinline__ void load_columns(int k, RingPosition at) const {
+    const uint32_t barrier = ring.acquire(at, kStageBytes);
+    load_tile(stages + at.slot * kStageBytes + kABytes, w_map, barrier, k * kSlabElements, column);
+  }
+  // Weights do not depend on the kernel before: those of the first stages are on the way while it
+  // ends. Returns how many stages are filled.
+  __device__ __forceinline__ int begin() const {
+    constexpr int kAhead = kSlabs < STAGES ? kSlabs : STAGES;
+    for (int k = 0; k < kAhead; ++k) load_columns(k, RingPosition::at(k));
+    wait_for_previous_kernel();
+    for (int k = 0; k < kAhead; ++k) load_rows(k, RingPosition::at(k));
+    return kAhead;
+  }
+  __device__ __forceinline__ void run(const GemmArguments& g) {
+    RingPosition at = RingPosition::at(0);
+    for (int tile = blockIdx.x; tile < g.tiles; tile += gridDim.x) {
+      int row_tile, column_tile;
+      place_tile(g, tile, row_tile, column_tile);
+      row = row_tile * kWarpgroupRows;
+      column = column_tile * TILE_COLUMNS;
+      int k = 0;
+      if (tile == blockIdx.x) {
+        k = begin();
+        at = RingPosition::at(k);
+      }
 #pragma unroll 1
-    for (int k = 0; k < kSlabs; ++k) {
-      const uint32_t barrier = ring.acquire(at, kStageBytes);
-      const uint32_t stage = stages + at.slot * kStageBytes;
-      load_a(stage, a_map, barrier, k, row_tile * kWarpgroupRows);
-      load_tile(stage + kABytes, w_map, barrier, k * kSlabElements, column_tile * TILE_COLUMNS);
-      at.advance();
+      for (; k < kSlabs; ++k) {
+        load_columns(k, at);
+        load_rows(k, at);
+        at.advance();
+      }
     }
   }
-}
+};
 
 __device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const Turns& turns,
                                         const GemmArguments& g) {
   const int warpgroup = warpgroup_id();
   float sums[kSums];
   int taken = 0;
+  wait_for_previous_kernel();
   // The block's tile number i, in the order of the ring, is warpgroup i % CONSUMERS's.
   for (int i = warpgroup;; i += CONSUMERS) {
     const int tile = blockIdx.x + i * gridDim.x;
@@ -70,10 +99,10 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
     barrier_init_done();
   }
   __syncthreads();
-  wait_for_previous_kernel();
+  start_next_kernel();
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();
-    if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, stages, ring, g);
+    if (threadIdx.x == CONSUMERS * 128) Producer{&a_map, &w_map, stages, ring, 0, 0}.run(g);
   } else {
     take_registers<CONSUMER_REGISTERS>();
     consume(stages, ring, turns, g);
