@@ -141,7 +141,8 @@ std::string refusal_mma(const AttentionProblem& problem) {
 }
 
 constexpr std::array kKernelNames{std::pair{AttentionKernel::mma, "mma"},
-                                  std::pair{AttentionKernel::sm90, "sm90"}};
+                                  std::pair{AttentionKernel::sm90, "sm90"},
+                                  std::pair{AttentionKernel::sm90_long, "sm90_long"}};
 
 AttentionKernel kernel_named(const std::string& name, std::string_view where) {
   for (const auto& [kernel, kernel_name] : kKernelNames) {
@@ -164,7 +165,7 @@ std::vector<int64_t> value_row_order(int heads, int head_dim) {
 
 std::string refusal(const AttentionProblem& problem, const DeviceProperties& device) {
   if (problem.layout == AttentionLayout::rows) return refusal_mma(problem);
-  return device.major == 9 ? refusal_sm90(problem) : "the device is no Hopper GPU";
+  return refusal_sm90(problem, device);
 }
 
 Json AttentionTactic::to_json() const {
@@ -185,24 +186,31 @@ std::vector<AttentionTactic> candidates(const AttentionProblem& problem,
   const std::string reason = refusal(problem, device);
   check(reason.empty(), "attention: {}", reason);
   std::vector<AttentionTactic> tactics;
-  if (device.major == 9 && refusal_sm90(problem).empty()) {
-    tactics = candidates_sm90(problem, device);
-  }
+  if (refusal_sm90(problem, device).empty()) tactics = candidates_sm90(problem, device);
   if (refusal_mma(problem).empty())
     std::ranges::copy(mma_candidates(problem), std::back_inserter(tactics));
   return tactics;
 }
 
 KernelSource source(const AttentionProblem& problem, const AttentionTactic& tactic) {
-  return tactic.kernel == AttentionKernel::mma ? mma_source(problem, tactic)
-                                               : source_sm90(problem, tactic);
+  switch (tactic.kernel) {
+    case AttentionKernel::mma:
+      return mma_source(problem, tactic);
+    case AttentionKernel::sm90:
+      return source_sm90(problem, tactic);
+    case AttentionKernel::sm90_long:
+      return source_sm90_long(problem, tactic);
+  }
+  return {};
 }
 
 void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
             const AttentionTactic& tactic, const AttentionOperands& operands,
             const AttentionScales& scales, int64_t batch) {
-  const auto launch_kernel = tactic.kernel == AttentionKernel::mma ? launch_mma : launch_sm90;
-  launch_kernel(stream, function, problem, tactic, operands, scales, batch);
+  const auto issue = tactic.kernel == AttentionKernel::mma    ? launch_mma
+                     : tactic.kernel == AttentionKernel::sm90 ? launch_sm90
+                                                              : launch_sm90_long;
+  issue(stream, function, problem, tactic, operands, scales, batch);
 }
 
 }  // namespace octet::cuda

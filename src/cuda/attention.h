@@ -59,6 +59,7 @@ enum class AttentionKernel {
   /// and probabilities to FP16: its FP8 products round more coarsely, and FP16 probabilities are
   /// rounded.
   sm90,
+  sm90_long,  ///< the same for any number of rows; two passes over the keys
 };
 
 /// One way to compute a problem.

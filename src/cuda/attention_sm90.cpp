@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "cuda/attention_maps.h"
 #include "cuda/wgmma.h"
 
 namespace octet::cuda {
@@ -13,14 +14,7 @@ namespace {
 constexpr int kMaxScoreColumns = 272;  // what registers hold
 constexpr int kMaxRestRows = 8;        // wgmma's least number of columns
 constexpr int kThreads = 384;
-
-int rounded_up(int value, int step) {
-  return (value + step - 1) / step * step;
-}
-
-bool is_e4m3(const AttentionProblem& problem) {
-  return problem.dtype == DType::f8e4m3;
-}
+constexpr int kMostStages = 4;
 
 /// How a stage of shared memory holds the Q, K and V of one sample and head. V comes first.
 struct Sm90Layout {
@@ -39,8 +33,7 @@ struct Sm90Layout {
 
   explicit Sm90Layout(const AttentionProblem& problem) {
     const int rows = problem.max_rows;
-    const int head_bytes = problem.head_dim * (is_e4m3(problem) ? 1 : 2);
-    row_bytes = head_bytes <= 64 ? 64 : 128;
+    row_bytes = head_row_bytes(problem);
     q_loads = (rounded_up(rows, 8) + 255) / 256;
     q_box_rows = rounded_up((rows + q_loads - 1) / q_loads, 8);
     const int v_bytes = is_e4m3(problem) ? lay_out_codes(problem) : lay_out_halves(rows);
@@ -95,65 +88,13 @@ struct Parameters {
   uint32_t zero;
 };
 
-uint64_t u64(int64_t value) {
-  return static_cast<uint64_t>(value);
-}
-uint32_t u32(int64_t value) {
-  return static_cast<uint32_t>(value);
-}
-
-TensorMapSwizzle swizzle_of(int row_bytes) {
-  return row_bytes == 128  ? TensorMapSwizzle::b128
-         : row_bytes == 64 ? TensorMapSwizzle::b64
-                           : TensorMapSwizzle::b32;
-}
-
-/// Boxes of `rows` rows of one head. A head is an extent of its own: columns behind it read as
-/// zeros.
-CUtensorMap head_map(const AttentionProblem& problem, const void* data, int64_t pitch, int rows,
-                     int64_t tokens) {
-  const int size = is_e4m3(problem) ? 1 : 2;
-  const int row_bytes = Sm90Layout(problem).row_bytes;
-  return make_tensor_map(data, {is_e4m3(problem) ? TensorMapType::u8 : TensorMapType::f16,
-                                {u64(problem.head_dim), u64(problem.heads), u64(tokens)},
-                                {u64(problem.head_dim * size), u64(pitch * size)},
-                                {u32(row_bytes / size), 1, u32(rows)},
-                                swizzle_of(row_bytes),
-                                TensorMapPromotion::b128});
-}
-
-/// Groups of 16 rows of K, in the order of kernels/attention_sm90_e4m3.cuh. Columns behind a head
-/// are the next one's; those of Q are zeros.
-CUtensorMap ordered_key_map(const AttentionProblem& problem, const void* k, int64_t tokens) {
-  const Sm90Layout layout(problem);
-  const uint64_t pitch = u64(problem.k_pitch);
-  return make_tensor_map(k,
-                         {TensorMapType::u8,
-                          {u64(problem.heads * problem.head_dim), 2, 4, 2, u64(tokens + 15) / 16},
-                          {pitch, 4 * pitch, 2 * pitch, 16 * pitch},
-                          {u32(layout.row_bytes), 2, 4, 2, u32(layout.key_rows / 16)},
-                          swizzle_of(layout.row_bytes),
-                          TensorMapPromotion::b128});
-}
-
-/// Boxes of `keys` columns of one head of the transposed V.
-CUtensorMap transposed_value_map(const AttentionProblem& problem, const void* v, int keys,
-                                 int64_t tokens) {
-  return make_tensor_map(v, {TensorMapType::u8,
-                             {u64(tokens), u64(problem.heads * problem.head_dim)},
-                             {u64(problem.v_pitch)},
-                             {u32(keys), u32(problem.head_dim)},
-                             swizzle_of(keys),
-                             TensorMapPromotion::b128});
-}
-
 Maps make_maps(const AttentionProblem& problem, const AttentionOperands& operands, int64_t batch) {
   const Sm90Layout layout(problem);
   const int64_t tokens = batch * problem.max_rows;
   Maps maps{};
   maps.q = head_map(problem, operands.q, problem.q_pitch, layout.q_box_rows, tokens);
   if (is_e4m3(problem)) {
-    maps.k = ordered_key_map(problem, operands.k, tokens);
+    maps.k = ordered_key_map(problem, operands.k, layout.key_rows, tokens);
     maps.v = transposed_value_map(problem, operands.v, 128, tokens);
     if (layout.v_rest > 0) {
       maps.v_rest = transposed_value_map(problem, operands.v, layout.v_rest, tokens);
@@ -179,12 +120,9 @@ std::string instructions(const AttentionProblem& problem) {
                             .b_transposed = !is_e4m3(problem)});
 }
 
-std::string refusal_of_rows(const AttentionProblem& problem) {
-  if (problem.max_rows < 128 || problem.max_rows % 64 > kMaxRestRows) {
-    return "rows must be at least 128 and at most 8 more than a multiple of 64";
-  }
-  if (Sm90Layout(problem).score_columns > kMaxScoreColumns) return "too many rows for registers";
-  return {};
+bool fits_one_pass(const AttentionProblem& problem) {
+  return problem.max_rows >= 128 && problem.max_rows % 64 <= kMaxRestRows &&
+         Sm90Layout(problem).score_columns <= kMaxScoreColumns;
 }
 
 std::string refusal_of_codes(const AttentionProblem& problem) {
@@ -202,19 +140,22 @@ std::string refusal_of_halves(const AttentionProblem& problem) {
 
 }  // namespace
 
-std::string refusal_sm90(const AttentionProblem& problem) {
+std::string refusal_sm90(const AttentionProblem& problem, const DeviceProperties& device) {
+  if (device.major != 9) return "the device is no Hopper GPU";
   if (problem.causal || problem.ragged || problem.pooled_query) {
     return "samples must be whole and see all their rows";
   }
   const std::string reason =
       is_e4m3(problem) ? refusal_of_codes(problem) : refusal_of_halves(problem);
-  return reason.empty() ? refusal_of_rows(problem) : reason;
+  if (!reason.empty() || fits_one_pass(problem)) return reason;
+  return candidates_sm90_long(problem, device).empty() ? "too many rows for shared memory" : "";
 }
 
 std::vector<AttentionTactic> candidates_sm90(const AttentionProblem& problem,
                                              const DeviceProperties& device) {
+  if (!fits_one_pass(problem)) return candidates_sm90_long(problem, device);
   const Sm90Layout layout(problem);
-  int stages = 4;
+  int stages = kMostStages;
   while (layout.shared_bytes(problem, stages) > device.shared_bytes) --stages;
   AttentionTactic tactic;
   tactic.kernel = AttentionKernel::sm90;

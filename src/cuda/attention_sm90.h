@@ -2,17 +2,29 @@
 
 #include "cuda/attention.h"
 
-// Hopper's attention kernels (kernels/attention_sm90.cu): what cuda/attention.h needs of them.
+// Hopper's attention kernels: what cuda/attention.h needs of them. Both take f8e4m3 with V
+// transposed and f16 by rows.
 namespace octet::cuda {
 
-/// Why they do not compute the problem, in words; empty when they do.
-std::string refusal_sm90(const AttentionProblem& problem);
+/// Why neither computes the problem, in words; empty when one does.
+std::string refusal_sm90(const AttentionProblem& problem, const DeviceProperties& device);
 
+/// Of both; the likeliest first.
 std::vector<AttentionTactic> candidates_sm90(const AttentionProblem& problem,
                                              const DeviceProperties& device);
+
+/// kernels/attention_sm90.cu: few keys in one pass, 8 rows at most behind the tiles of 64.
 KernelSource source_sm90(const AttentionProblem& problem, const AttentionTactic& tactic);
 void launch_sm90(CUstream stream, const Function& function, const AttentionProblem& problem,
                  const AttentionTactic& tactic, const AttentionOperands& operands,
                  const AttentionScales& scales, int64_t batch);
+
+/// kernels/attention_sm90_long.cu: any number of keys that fits into shared memory, in two passes.
+std::vector<AttentionTactic> candidates_sm90_long(const AttentionProblem& problem,
+                                                  const DeviceProperties& device);
+KernelSource source_sm90_long(const AttentionProblem& problem, const AttentionTactic& tactic);
+void launch_sm90_long(CUstream stream, const Function& function, const AttentionProblem& problem,
+                      const AttentionTactic& tactic, const AttentionOperands& operands,
+                      const AttentionScales& scales, int64_t batch);
 
 }  // namespace octet::cuda

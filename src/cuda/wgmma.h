@@ -15,7 +15,7 @@ struct WgmmaForm {
   bool a_transposed = false;    ///< A stored with its rows innermost; f16 in shared memory only
 };
 
-/// The text of one device function, an overload by the size of `d` and the kind of `a`:
+/// The text of a device function, overloaded by the size of `d` and the kind of `a`:
 ///
 ///   wgmma_e4m3(float (&d)[n / 2], uint64_t a, uint64_t b, bool accumulate)
 ///   wgmma_f16(float (&d)[n / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate)

@@ -14,9 +14,10 @@ struct Tolerance {
 };
 Tolerance tolerance_of(const AttentionCase& c, const AttentionTactic& tactic) {
   const bool codes = c.problem.out_dtype == DType::f8e4m3;
-  // Hopper's FP8 products sum with 13 bits, which moves scores and so codes of probabilities.
-  if (tactic.kernel == AttentionKernel::sm90 && c.problem.dtype == DType::f8e4m3) {
-    return {1.5e-2, codes ? 0.08 : 1};
+  // Hopper's FP8 products sum with 13 bits. That moves scores and so codes of probabilities, most
+  // where scores are large and alike.
+  if (tactic.kernel != AttentionKernel::mma && c.problem.dtype == DType::f8e4m3) {
+    return {1.5e-2, codes ? 0.1 : 1};
   }
   // Probabilities that are not quantized are rounded to FP16.
   if (!c.problem.quantized) return codes ? Tolerance{6e-3, 0.02} : Tolerance{2e-3, 0.01};
@@ -72,27 +73,31 @@ class AttentionTest : public ::testing::Test {
 
 TEST_F(AttentionTest, AnyNumberOfRows) {
   for (const int rows : {1, 5, 16, 50, 65, 77, 197, 257, 577, 1024}) {
-    expect_right_in_both_layouts(case_of(2, 2, 64, rows));
+    expect_right_in_both_layouts(case_of(2, rows > 257 ? 1 : 2, 64, rows));
   }
 }
 
 TEST_F(AttentionTest, EveryHeadSize) {
   for (const int head_dim : {8, 64, 80, 88, 104, 128}) {
-    expect_right_in_both_layouts(case_of(3, 3, head_dim, 257));
+    expect_right_in_both_layouts(case_of(3, 2, head_dim, 257));
   }
 }
 
 TEST_F(AttentionTest, MoreWorkThanTheDeviceTakesAtATime) {
-  for (const int rows : {257, 197, 50}) expect_right_in_both_layouts(case_of(67, 16, 64, rows));
-  expect_right_in_both_layouts(case_of(50, 16, 80, 257));
+  for (const int rows : {257, 197, 50, 145}) {
+    expect_right_in_both_layouts(case_of(214, 5, 64, rows));
+  }
+  expect_right_in_both_layouts(case_of(100, 3, 64, 577));
+  expect_right_in_both_layouts(case_of(160, 5, 80, 257));
 }
 
 TEST_F(AttentionTest, EveryKindOfScores) {
   for (const Scores scores : {Scores::sharp, Scores::flat, Scores::huge, Scores::negative}) {
-    for (const int rows : {257, 77}) {
-      AttentionCase c = case_of(3, 4, 64, rows);
+    for (const int rows : {577, 257, 77}) {
+      AttentionCase c = case_of(2, rows > 257 ? 1 : 4, 64, rows);
       c.scores = scores;
       expect_right_in_both_layouts(c);
+      if (rows > 77) continue;
       c.problem.causal = true;
       expect_right_in_both_layouts(c);
     }
@@ -100,8 +105,8 @@ TEST_F(AttentionTest, EveryKindOfScores) {
 }
 
 TEST_F(AttentionTest, ProbabilitiesAreRoundedAsTheGraphSays) {
-  for (const int rows : {257, 197, 77}) {
-    AttentionCase c = case_of(3, 5, 64, rows);
+  for (const int rows : {577, 257, 197, 77}) {
+    AttentionCase c = case_of(2, rows > 257 ? 10 : 5, 64, rows);
     c.identity_values = true;
     c.problem.causal = rows == 77;
     expect_right_in_both_layouts(c);
@@ -141,8 +146,8 @@ TEST_F(AttentionTest, PooledQueries) {
 
 TEST_F(AttentionTest, Fp16) {
   for (const bool quantized : {false, true}) {
-    for (const int rows : {77, 197, 257}) {
-      AttentionCase c = case_of(3, 4, 64, rows);
+    for (const int rows : {1, 50, 77, 197, 257, 577}) {
+      AttentionCase c = case_of(2, rows > 257 ? 1 : 4, 64, rows);
       c.problem.dtype = c.problem.out_dtype = DType::f16;
       c.problem.quantized = quantized;
       expect_right(c);
@@ -154,8 +159,8 @@ TEST_F(AttentionTest, Fp16) {
 }
 
 TEST_F(AttentionTest, MoreFp16WorkThanTheDeviceTakesAtATime) {
-  for (const int rows : {77, 197, 257}) {
-    AttentionCase c = case_of(50, 16, 64, rows);
+  for (const int rows : {50, 77, 197, 257, 325}) {
+    AttentionCase c = case_of(160, 5, 64, rows);
     c.problem.dtype = c.problem.out_dtype = DType::f16;
     c.problem.quantized = false;
     expect_right(c);

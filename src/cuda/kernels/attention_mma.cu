@@ -28,8 +28,9 @@ constexpr int kKeyBlocks = kAllKeys / 8;                                    // o
 // More blocks at a time hide latency, where they do not cost spills.
 constexpr int kThreadsAtATime = kDim * sizeof(T) > 64 || WARPS < 3 ? kThreads
                                 : !kResident                       ? 384
-                                : WARPS < 5                        ? 512
-                                                                   : 640;
+                                : WARPS < 5                        ? 128 * WARPS
+                                : CAUSAL || RAGGED                 ? 640
+                                                                   : 480;
 constexpr int kBlocksAtATime = kThreadsAtATime / kThreads;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing

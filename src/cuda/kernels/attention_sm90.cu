@@ -1,31 +1,23 @@
-// FP8 attention on Hopper in one pass: the scores of 64 query rows and all keys stay in registers.
+// Attention on Hopper in one pass: the scores of 64 query rows and all keys stay in registers.
 //
 // Two warpgroups multiply; a third loads (K, Q and V of one sample and head are an item, a stage in
 // shared memory) and computes the rows behind the last full tile of 64. A tile's phases - maximum,
 // exponentials, packing - are each bound by another pipe, so the two warpgroups take turns with the
 // exponentials: left alone they fall into step, and the phases add up instead of overlapping.
 //
-// What depends on the operands' type, e4m3 or f16, is in attention_sm90_TYPE.cuh.
-//
-// Defines: E4M3 (1, or 0 for f16), Y, HEADS, HEAD_DIM, ROWS, QUANTIZED and the layout of a stage
-// (Sm90Layout in cuda/attention_sm90.cpp).
-#include "sm90.cuh"
+// Defines: those of attention_sm90.cuh and the layout of a stage (Sm90Layout in
+// cuda/attention_sm90.cpp).
+#include "attention_sm90.cuh"
 
 constexpr int kFullTiles = ROWS / 64;
 constexpr int kRestRows = ROWS % 64;
-// Does a sample's window of keys begin before the sample?
-constexpr bool kShifted = E4M3 && ROWS % 16 != 0;
 constexpr int kBlocks = SCORE_COLUMNS / 8;
-constexpr int kScores = SCORE_COLUMNS / 2;  // a lane's, of two rows
-constexpr int kElementBytes = E4M3 ? 1 : 2;
-constexpr int kGroups = MIX_KEYS * kElementBytes / 32;  // of keys: steps of the second product
-constexpr int kWidth = HEADS * HEAD_DIM;
-constexpr int kDepthSteps = (HEAD_DIM * kElementBytes + 31) / 32;
+constexpr int kScores = SCORE_COLUMNS / 2;     // a lane's, of two rows
+constexpr int kGroups = MIX_KEYS / kStepKeys;  // of keys: steps of the second product
 constexpr int kQueryTileBytes = 64 * ROW_BYTES;
 constexpr int kStageBytes = STAGE_BYTES;
 // Do the next tile's scores have registers beside the second product?
 constexpr bool kOverlap = kScores + 4 * kGroups + HEAD_DIM / 2 <= 204;
-constexpr float kNone = -1e30f;  // the score of a slot that holds no key
 
 // Layout of shared memory behind the stages.
 constexpr int kRestCodes = STAGES * kStageBytes;  // probabilities of the rest rows, [8][MIX_KEYS]
@@ -39,51 +31,69 @@ constexpr int kTurn = 1;  // and 2: the turns of warpgroups 0 and 1
 constexpr int kNobody = 3;
 constexpr int kRest = 4;  // within the third warpgroup
 
-__device__ __forceinline__ float exp2_fast(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-}
-__device__ __forceinline__ float load_shared_float(uint32_t address) {
-  float value;
-  asm volatile("ld.volatile.shared.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
-  return value;
-}
-__device__ __forceinline__ void store_shared(uint32_t address, float value) {
-  asm volatile("st.shared.f32 [%0], %1;" ::"r"(address), "f"(value) : "memory");
-}
-__device__ __forceinline__ void store_shared(uint32_t address, uint32_t value) {
-  asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
-}
-__device__ __forceinline__ void store_shared_byte(uint32_t address, uint32_t value) {
-  asm volatile("st.shared.u8 [%0], %1;" ::"r"(address), "r"(value) : "memory");
-}
-
-// Which sample and head a block works on, and where its slots begin.
-struct Item {
-  int sample;
-  int head;
-  __device__ __forceinline__ explicit Item(int index)
-      : sample(index / HEADS), head(index % HEADS) {}
-  __device__ __forceinline__ int first_row() const { return sample * ROWS; }
-  __device__ __forceinline__ int shift() const { return kShifted ? first_row() % 16 : 0; }
-};
-
-// A place in the ring of stages.
-struct Stage {
-  int index = 0;
-  uint32_t parity = 0;
-  __device__ __forceinline__ void advance() {
-    if (++index == STAGES) index = 0, parity ^= 1;
-  }
-};
-
 struct Maps {
   TensorMap q, k, v, v_rest;
 };
 
-#include "attention_sm90_e4m3.cuh"
-#include "attention_sm90_f16.cuh"
+#if E4M3
+constexpr uint32_t kLoadedBytes =
+    ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + KEY_ROWS) + HEAD_DIM * (V_CHUNKS * 128 + V_REST);
+
+// Step `group` of 32 keys in V, features from row `first` on.
+__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group, int first = 0) {
+  constexpr int kRestBytes = V_REST > 0 ? V_REST : 32;
+  if (group < 4 * V_CHUNKS)
+    return wgmma_descriptor<128>(stage + group / 4 * kChunkBytes + first * 128) + group % 4 * 2;
+  return wgmma_descriptor<kRestBytes>(stage + V_CHUNKS * kChunkBytes + first * kRestBytes) +
+         (group - 4 * V_CHUNKS) * 2;
+}
+
+// Issued by one thread.
+__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
+                                          uint32_t full) {
+  const int first = item.first_row(), window = first - item.shift();
+  barrier_expect(full, kLoadedBytes);
+#pragma unroll
+  for (int i = 0; i < Q_LOADS; ++i)
+    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
+              first + i * Q_BOX_ROWS);
+  load_tile(stage + K_OFFSET, &maps.k, full, item.head * HEAD_DIM, 0, 0, 0, window / 16);
+#pragma unroll
+  for (int i = 0; i < V_CHUNKS; ++i)
+    load_tile(stage + i * kChunkBytes, &maps.v, full, window + i * 128, item.head * HEAD_DIM);
+  if (V_REST > 0)
+    load_tile(stage + V_CHUNKS * kChunkBytes, &maps.v_rest, full, window + V_CHUNKS * 128,
+              item.head * HEAD_DIM);
+}
+
+#else
+constexpr uint32_t kLoadedBytes = ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + 2 * KEY_ROWS);
+constexpr int kKeyLoads = KEY_ROWS / KEY_BOX_ROWS;
+
+// Step `group` of 16 keys in V, features from `first` on, innermost.
+__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group, int first = 0) {
+  return wgmma_descriptor<128>(stage + group * 16 * ROW_BYTES + first * 2);
+}
+
+// Issued by one thread.
+__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
+                                          uint32_t full) {
+  barrier_expect(full, kLoadedBytes);
+#pragma unroll
+  for (int i = 0; i < Q_LOADS; ++i)
+    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
+              item.first_row() + i * Q_BOX_ROWS);
+#pragma unroll
+  for (int i = 0; i < kKeyLoads; ++i)
+    load_tile(stage + K_OFFSET + i * KEY_BOX_ROWS * ROW_BYTES, &maps.k, full, 0, item.head,
+              item.first_row() + i * KEY_BOX_ROWS);
+#pragma unroll
+  for (int i = 0; i < kKeyLoads; ++i)
+    load_tile(stage + i * KEY_BOX_ROWS * ROW_BYTES, &maps.v, full, 0, item.head,
+              item.first_row() + i * KEY_BOX_ROWS);
+}
+
+#endif
 
 // --- The rest rows, up to 8 of them, transposed: keys, then features, along the 64 rows of wgmma,
 // queries along its 8 columns. One warpgroup. ---
@@ -171,9 +181,6 @@ __device__ __forceinline__ void rest_values(uint32_t stage, uint32_t codes, Y* y
 // --- The full tiles. Scores, exponentials and probabilities share x: element index(h, j, e) is
 // row lane/4 + 8h of the warp's 16, slot slot_of(j, t, e). ---
 
-__device__ constexpr int index(int half, int block, int e) {
-  return 4 * block + 2 * half + e;
-}
 // Does no lane, does not every lane hold a key of the sample there, whatever the shift?
 __device__ constexpr bool is_dead(int block, int e) {
   return !kShifted && slot_of(block, 0, e) >= ROWS;
@@ -182,21 +189,19 @@ __device__ constexpr bool is_edge(int block) {
   return slot_of(block, 3, 1) >= ROWS || (kShifted && block < 2);
 }
 
-template <int columns>
-__device__ __forceinline__ float (&part_of(float* x))[columns / 2] {
-  return *(float(*)[columns / 2]) x;
-}
-
 __device__ __forceinline__ void score_tile(float (&x)[kScores], uint64_t q, uint64_t k) {
   constexpr int kFirst = SCORE_COLUMNS < 256 ? SCORE_COLUMNS : 256;
+  score_product(part_of<kFirst>(x), q, k);
 #pragma unroll
-  for (int step = 0; step < kDepthSteps; ++step)
-    score_product(part_of<kFirst>(x), q + 2 * step, k + 2 * step, step > 0);
+  for (int step = 1; step < kDepthSteps; ++step)
+    score_product(part_of<kFirst>(x), q + 2 * step, k + 2 * step, true);
 #if SCORE_COLUMNS > 256
+  k += kFirst * ROW_BYTES / 16;
+  score_product(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q, k);
 #pragma unroll
-  for (int step = 0; step < kDepthSteps; ++step)
-    score_product(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q + 2 * step,
-                  k + kFirst * ROW_BYTES / 16 + 2 * step, step > 0);
+  for (int step = 1; step < kDepthSteps; ++step)
+    score_product(part_of<SCORE_COLUMNS - kFirst>(x + kFirst / 2), q + 2 * step, k + 2 * step,
+                  true);
 #endif
 }
 
@@ -291,34 +296,6 @@ __device__ __forceinline__ void exponentiate(float (&x)[kScores], float factor, 
   }
   sum[0] = sums[0] + sums[1], sum[1] = sums[2] + sums[3];
   turns.pass(more, done, sum);
-}
-
-// Normalised probabilities as the left operand of the second product.
-__device__ __forceinline__ void pack_codes(const float (&x)[kScores], const float (&inverse)[2],
-                                           uint32_t (&p)[kGroups][4]) {
-#pragma unroll
-  for (int g = 0; g < kGroups; ++g) {
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-      const int half = i & 1;
-      const auto value = [&](int j, int e) {
-        return j < kBlocks ? x[j < kBlocks ? index(half, j, e) : 0] * inverse[half] : 0.f;
-      };
-      p[g][i] = operand(value, g, i / 2);
-    }
-  }
-}
-
-// This lane's features of both its rows; y is row 0 of the warp's 16.
-__device__ __forceinline__ void store_tile(const float (&o)[HEAD_DIM / 2], Y* y, float y_factor) {
-  const int lane = lane_id();
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    float v[HEAD_DIM / 4];
-#pragma unroll
-    for (int i = 0; i < HEAD_DIM / 4; ++i) v[i] = o[index(half, i / 2, i & 1)] * y_factor;
-    store_lane(v, y + (size_t)(lane / 4 + 8 * half) * kWidth, lane & 3);
-  }
 }
 
 struct Parameters {

@@ -10,11 +10,9 @@
 // The order of features. The rows of the transposed V are ordered (value_row_order in
 // cuda/attention.h) so that a lane owns HEAD_DIM / 4 neighbouring features of the output.
 #if E4M3
+constexpr int kStepKeys = 32;                // of the second product
 constexpr int kChunkBytes = HEAD_DIM * 128;  // of V: 128 keys
 constexpr int kLaneFeatures = HEAD_DIM / 4;
-constexpr uint32_t kLoadedBytes =
-    ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + KEY_ROWS) + HEAD_DIM * (V_CHUNKS * 128 + V_REST);
-
 __device__ constexpr int slot_of(int block, int t, int e) {
   return block / 2 * 16 + block % 2 * 2 + 4 * t + e;
 }
@@ -26,36 +24,13 @@ __device__ constexpr int feature_of_row(int r, int block) {
   return r / 2 * kLaneFeatures + r % 2 + 2 * block;
 }
 
-// Step `group` of 32 keys in V, features from row `first` on.
-__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group, int first = 0) {
-  constexpr int kRestBytes = V_REST > 0 ? V_REST : 32;
-  if (group < 4 * V_CHUNKS)
-    return wgmma_descriptor<128>(stage + group / 4 * kChunkBytes + first * 128) + group % 4 * 2;
-  return wgmma_descriptor<kRestBytes>(stage + V_CHUNKS * kChunkBytes + first * kRestBytes) +
-         (group - 4 * V_CHUNKS) * 2;
-}
-
-// Issued by one thread.
-__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
-                                          uint32_t full) {
-  const int first = item.first_row(), window = first - item.shift();
-  barrier_expect(full, kLoadedBytes);
-#pragma unroll
-  for (int i = 0; i < Q_LOADS; ++i)
-    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
-              first + i * Q_BOX_ROWS);
-  load_tile(stage + K_OFFSET, &maps.k, full, item.head * HEAD_DIM, 0, 0, 0, window / 16);
-#pragma unroll
-  for (int i = 0; i < V_CHUNKS; ++i)
-    load_tile(stage + i * kChunkBytes, &maps.v, full, window + i * 128, item.head * HEAD_DIM);
-  if (V_REST > 0)
-    load_tile(stage + V_CHUNKS * kChunkBytes, &maps.v_rest, full, window + V_CHUNKS * 128,
-              item.head * HEAD_DIM);
-}
-
 template <typename D>
 __device__ __forceinline__ void score_product(D& d, uint64_t a, uint64_t b, bool accumulate) {
   wgmma_e4m3(d, a, b, accumulate);
+}
+template <typename D>
+__device__ __forceinline__ void score_product(D& d, uint64_t a, uint64_t b) {
+  wgmma_e4m3(d, a, b);
 }
 template <typename D>
 __device__ __forceinline__ void mix_product(D& o, const uint32_t (&p)[4], uint64_t v,

@@ -1,8 +1,7 @@
 // Attention on Hopper: what FP16 operands need. Everything stays in its order: two columns of a
 // score block are what the second product takes, and it reads V by rows.
 #if !E4M3
-constexpr uint32_t kLoadedBytes = ROW_BYTES * (Q_LOADS * Q_BOX_ROWS + 2 * KEY_ROWS);
-constexpr int kKeyLoads = KEY_ROWS / KEY_BOX_ROWS;
+constexpr int kStepKeys = 16;  // of the second product
 
 __device__ constexpr int slot_of(int block, int t, int e) {
   return 8 * block + 2 * t + e;
@@ -14,32 +13,13 @@ __device__ constexpr int feature_of_row(int r, int block) {
   return r + 8 * block;
 }
 
-// Step `group` of 16 keys in V, features from `first` on, innermost.
-__device__ __forceinline__ uint64_t values_descriptor(uint32_t stage, int group, int first = 0) {
-  return wgmma_descriptor<128>(stage + group * 16 * ROW_BYTES + first * 2);
-}
-
-// Issued by one thread.
-__device__ __forceinline__ void load_item(const Maps& maps, const Item& item, uint32_t stage,
-                                          uint32_t full) {
-  barrier_expect(full, kLoadedBytes);
-#pragma unroll
-  for (int i = 0; i < Q_LOADS; ++i)
-    load_tile(stage + Q_OFFSET + i * Q_BOX_ROWS * ROW_BYTES, &maps.q, full, 0, item.head,
-              item.first_row() + i * Q_BOX_ROWS);
-#pragma unroll
-  for (int i = 0; i < kKeyLoads; ++i)
-    load_tile(stage + K_OFFSET + i * KEY_BOX_ROWS * ROW_BYTES, &maps.k, full, 0, item.head,
-              item.first_row() + i * KEY_BOX_ROWS);
-#pragma unroll
-  for (int i = 0; i < kKeyLoads; ++i)
-    load_tile(stage + i * KEY_BOX_ROWS * ROW_BYTES, &maps.v, full, 0, item.head,
-              item.first_row() + i * KEY_BOX_ROWS);
-}
-
 template <typename D>
 __device__ __forceinline__ void score_product(D& d, uint64_t a, uint64_t b, bool accumulate) {
   wgmma_f16(d, a, b, accumulate);
+}
+template <typename D>
+__device__ __forceinline__ void score_product(D& d, uint64_t a, uint64_t b) {
+  wgmma_f16(d, a, b);
 }
 template <typename D>
 __device__ __forceinline__ void mix_product(D& o, const uint32_t (&p)[4], uint64_t v,
