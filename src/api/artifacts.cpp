@@ -76,7 +76,7 @@ runtime::Plan build_plan(const fs::path& onnx_file, const BuildOptions& options)
     compile_options.facts["logit_scale"] = std::strtof(scale->second.c_str(), nullptr);
   }
   return with_context(onnx_file.string(), [&] {
-    return runtime::compile(std::move(file.graph), backend(options.backend), compile_options);
+    return compile_for(options.backend, std::move(file.graph), compile_options);
   });
 }
 

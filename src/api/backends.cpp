@@ -5,8 +5,10 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "cpu/backend.h"
 #include "cuda/backend.h"
+#include "cuda/compiler.h"
 
 namespace octet::api {
 namespace {
@@ -47,6 +49,21 @@ const runtime::Backend& backend(std::string_view name) {
   if (name == "cuda" || name.starts_with("cuda:")) return cuda_backend(name);
   fail(ErrorCode::usage, "there is no backend '{}'; there are {}", name,
        fmt::join(backend_names(), ", "));
+}
+
+runtime::Plan compile_for(std::string_view name, Graph graph,
+                          const runtime::CompileOptions& options) {
+  const bool try_gpu =
+      name == "auto" && cuda::availability().available && cuda::compiler().available;
+  if (try_gpu) {
+    try {
+      return runtime::compile(graph, backend("cuda"), options);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::bad_input) throw;
+      log_info("built for the CPU, because not everything runs on the GPU: {}", error.what());
+    }
+  }
+  return runtime::compile(std::move(graph), backend(name), options);
 }
 
 const runtime::Backend& backend_for(std::string_view name, const runtime::Plan& plan) {

@@ -31,11 +31,12 @@ ModelGraphs onnx_graphs(const fs::path& folder) {
   return graphs;
 }
 
-std::shared_ptr<const runtime::Engine> compile_engine(Graph graph, const runtime::Backend& backend,
-                                                      int64_t max_batch) {
-  runtime::CompileOptions options;
-  options.symbols["batch"] = {1, max_batch, max_batch};
-  return runtime::Engine::load(runtime::compile(std::move(graph), backend, options), backend);
+std::shared_ptr<const runtime::Engine> compile_engine(Graph graph, const OpenOptions& options) {
+  runtime::CompileOptions compile_options;
+  compile_options.symbols["batch"] = {1, options.max_batch, options.max_batch};
+  runtime::Plan plan = compile_for(options.backend, std::move(graph), compile_options);
+  const runtime::Backend& device = backend_for(options.backend, plan);
+  return runtime::Engine::load(std::move(plan), device);
 }
 
 void set_engine(eval::Encoder& encoder, models::Tower tower,
@@ -53,11 +54,10 @@ void load_engines(const ModelFolder& files, const OpenOptions& options, eval::En
     }
     return;
   }
-  const runtime::Backend& device = backend(options.backend);
   ModelGraphs graphs = open_graphs(files, options);
   encoder.logit_scale = graphs.logit_scale;
   for (auto& [tower, graph] : graphs.towers) {
-    set_engine(encoder, tower, compile_engine(std::move(graph), device, options.max_batch));
+    set_engine(encoder, tower, compile_engine(std::move(graph), options));
   }
 }
 
