@@ -85,7 +85,8 @@ HWY_INLINE V quotient(D /*d*/, V a, V b, V inverse) {
 /// The codes of value / scale.
 template <class D, class V>
 HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3_quotient(D d, V value, V scale, V inverse) {
-  const auto magnitude = quotient(d, hn::Abs(value), scale, inverse);
+  // Infinity leaves a NaN of any sign, which counts as what is above 448.
+  const auto magnitude = hn::Abs(quotient(d, value, scale, inverse));
   const hn::RebindToSigned<D> di;
   return signed_e4m3(d, value, encode_e4m3_magnitude(d, hn::BitCast(di, magnitude)));
 }

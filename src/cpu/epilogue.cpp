@@ -93,6 +93,15 @@ HWY_INLINE void finish_row(const Epilogue& e, int64_t first, const float* sums,
   }
 }
 
+/// Asks for 32 elements that will be read or written some rows on. Rows lie far apart, so that the
+/// processor does not foresee them.
+template <int kWrite, typename T>
+HWY_INLINE void fetch_ahead(const T* row) {
+  __builtin_prefetch(row, kWrite);
+  if constexpr (kPanelColumns * sizeof(T) > 64) __builtin_prefetch(row + kPanelColumns / 2, kWrite);
+}
+constexpr int64_t kRowsAhead = 8;
+
 /// Rows whose codes stand in a table.
 void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
              const CodeTable& table, const float* sums) {
@@ -101,11 +110,12 @@ void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_
   const auto width = std::min(kPanelColumns, e.columns - first_column);
   uint16_t bits[kPanelColumns];
   for (int64_t row = 0; row < count; ++row) {
+    auto* out = reinterpret_cast<uint8_t*>(e.out) + (first_row + row) * e.stride + first_column;
+    fetch_ahead<1>(out + kRowsAhead * e.stride);
     for (int64_t column = 0; column < kPanelColumns; column += lanes) {
       const auto y = shifted_sums(d, e, first_column + column, sums + row * kPanelColumns + column);
       store_from_f32(d, y, reinterpret_cast<hwy::float16_t*>(bits) + column);
     }
-    auto* out = reinterpret_cast<uint8_t*>(e.out) + (first_row + row) * e.stride + first_column;
     for (int64_t column = 0; column < width; ++column) out[column] = table[bits[column]];
   }
 }
@@ -135,6 +145,8 @@ void finish(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_c
   for (int64_t row = 0; row < count; ++row) {
     const int64_t offset = (first_row + row) * e.stride + first_column;
     const Residual* from = residual == nullptr ? nullptr : residual + offset;
+    fetch_ahead<1>(out + offset + kRowsAhead * e.stride);
+    if (from != nullptr) fetch_ahead<0>(from + kRowsAhead * e.stride);
     if (!whole && from != nullptr) {
       std::memcpy(residual_row, from, width * sizeof(Residual));
       from = residual_row;

@@ -39,6 +39,9 @@ struct DotKernels {
   /// [depth / 2][32][2]. Pads to `depth_multiple`.
   void (*decode_panel)(DType dtype, const std::byte* packed, int64_t depth, std::byte* target);
   void (*multiply)(const BlockProduct& block);
+  /// The same on panels of packed E4M3 codes as they lie in the plan, decoded in registers; null
+  /// where a panel is better decoded into a buffer first.
+  void (*multiply_codes)(const BlockProduct& block) = nullptr;
 };
 
 /// One way of multiplying matrices, made for a sort of processor.

@@ -21,10 +21,34 @@ __m512bh load_pairs(const std::byte* pairs) {
   return reinterpret_cast<__m512bh>(_mm512_load_si512(pairs));
 }
 
+/// The two vectors of pairs of a decoded panel.
+struct DecodedPanel {
+  const std::byte* pairs;
+
+  void load(int64_t k, __m512bh& left, __m512bh& right) const {
+    left = load_pairs(pairs + k * 2 * kPanelColumns);
+    right = load_pairs(pairs + k * 2 * kPanelColumns + 64);
+  }
+};
+
+/// The same of a panel of codes.
+struct CodesPanel {
+  const std::byte* codes;
+  Decoder decoder;
+
+  void load(int64_t k, __m512bh& left, __m512bh& right) const {
+    __m512i first;
+    __m512i second;
+    decoder.decode(_mm512_load_si512(codes + k * kPanelColumns), first, second);
+    left = reinterpret_cast<__m512bh>(first);
+    right = reinterpret_cast<__m512bh>(second);
+  }
+};
+
 /// `Rows` rows times one panel, sums kept in registers over the whole depth. With `Ahead` it asks
 /// for one cache line of what comes next for each pair, which costs nothing beside the products.
-template <int Rows, bool Ahead>
-void multiply_tile(const BlockProduct& block, const std::byte* a, const std::byte* b, float* sums,
+template <int Rows, bool Ahead, typename Panel>
+void multiply_tile(const BlockProduct& block, const std::byte* a, const Panel& panel, float* sums,
                    const std::byte* ahead) {
   const int64_t a_stride = block.row_stride;
   const bool accumulate = block.accumulate;
@@ -37,8 +61,9 @@ void multiply_tile(const BlockProduct& block, const std::byte* a, const std::byt
   }
   for (int64_t k = 0; k < block.depth; k += 2) {
     if constexpr (Ahead) _mm_prefetch(ahead + k * block.ahead_step, _MM_HINT_T1);
-    const __m512bh b_left = load_pairs(b + k * 2 * kPanelColumns);
-    const __m512bh b_right = load_pairs(b + k * 2 * kPanelColumns + 64);
+    __m512bh b_left;
+    __m512bh b_right;
+    panel.load(k, b_left, b_right);
 #pragma GCC unroll 14
     for (int row = 0; row < Rows; ++row) {
       const __m512bh factor = broadcast_pair(a + row * a_stride + k * 2);
@@ -53,31 +78,41 @@ void multiply_tile(const BlockProduct& block, const std::byte* a, const std::byt
   }
 }
 
-template <int Rows>
+template <int Rows, typename Panel>
 void multiply_rows(const BlockProduct& block, int64_t first_row) {
   const std::byte* a = block.rows + first_row * block.row_stride;
   // What comes next is asked for once, beside the first rows.
   const bool asks = block.ahead != nullptr && first_row == 0;
-  for (int64_t panel = 0; panel < block.panel_count; ++panel) {
-    const std::byte* b = block.panels + panel * block.panel_stride;
-    float* sums = block.sums + panel * block.sums_stride + first_row * kPanelColumns;
+  for (int64_t index = 0; index < block.panel_count; ++index) {
+    const Panel panel{block.panels + index * block.panel_stride};
+    float* sums = block.sums + index * block.sums_stride + first_row * kPanelColumns;
     if (asks) {
-      multiply_tile<Rows, true>(block, a, b, sums, block.ahead + panel * block.ahead_stride);
+      multiply_tile<Rows, true>(block, a, panel, sums, block.ahead + index * block.ahead_stride);
     } else {
-      multiply_tile<Rows, false>(block, a, b, sums, nullptr);
+      multiply_tile<Rows, false>(block, a, panel, sums, nullptr);
     }
   }
 }
 
-void multiply(const BlockProduct& block) {
-  for_row_tiles<kTileRows>(
-      block.row_count, [&]<int Rows>(int64_t first_row) { multiply_rows<Rows>(block, first_row); });
+template <typename Panel>
+void multiply_panels(const BlockProduct& block) {
+  for_row_tiles<kTileRows>(block.row_count, [&]<int Rows>(int64_t first_row) {
+    multiply_rows<Rows, Panel>(block, first_row);
+  });
 }
 
 }  // namespace
 
 const DotKernels& avx512_bf16_kernels() {
-  static constexpr DotKernels kKernels{2, 2, decode_row_bf16, decode_panel_bf16<2>, multiply};
+  // Decoding shares no execution port with the products, so decoding every panel anew for every
+  // tile of rows costs less than reading decoded panels, twice as large, from the second-level
+  // cache.
+  static constexpr DotKernels kKernels{2,
+                                       2,
+                                       decode_row_bf16,
+                                       decode_panel_bf16<2>,
+                                       multiply_panels<DecodedPanel>,
+                                       multiply_panels<CodesPanel>};
   return kKernels;
 }
 

@@ -26,6 +26,10 @@ int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;
 }
 
+bool takes_codes(const DotKernels& kernels, DType weights) {
+  return weights == DType::f8e4m3 && kernels.multiply_codes != nullptr;
+}
+
 }  // namespace
 
 /// How one call is cut: units of one block of rows times one panel, taken in turn by parts that run
@@ -47,7 +51,15 @@ struct Product::Group {
 };
 
 Product::Product(const MatrixSet& set, DType x, const PackedMatrix& weights)
-    : x_(x), weights_(weights), kernels_(&dot_kernels(set, x, weights.dtype)) {}
+    : x_(x),
+      weights_(weights),
+      kernels_(&dot_kernels(set, x, weights.dtype)),
+      multiply_(takes_codes(*kernels_, weights.dtype) ? kernels_->multiply_codes
+                                                      : kernels_->multiply) {}
+
+bool Product::decodes() const {
+  return weights_.dtype != DType::f32 && !takes_codes(*kernels_, weights_.dtype);
+}
 
 Product::Blocking Product::blocking(int64_t rows) const {
   const int64_t threads = thread_count();
@@ -61,7 +73,7 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // rows must do for fewer.
   const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
   return {rows, row_blocks, units, std::min(threads, units),
-          kGroupPanels * (sums + kSliceBytes * kPanelColumns)};
+          kGroupPanels * (sums + (decodes() ? kSliceBytes * kPanelColumns : 0))};
 }
 
 size_t Product::rows_bytes(int64_t rows) const {
@@ -153,7 +165,7 @@ const std::byte* Product::slice_after(const Group& group, const Group& next, int
 
 void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
                         const Group& next, std::byte* scratch) const {
-  const bool direct = weights_.dtype == DType::f32;
+  const bool direct = !decodes();
   const int64_t element = kernels_->element_bytes;
   BlockProduct block;
   block.row_stride = rows.stride;
@@ -176,7 +188,7 @@ void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, cons
       kernels_->decode_panel(weights_.dtype, weights_.panel(group.first_panel + i, k), depth,
                              decoded + i * block.panel_stride);
     }
-    kernels_->multiply(block);
+    multiply_(block);
     block.accumulate = true;
     k += depth;
   } while (k < weights_.depth);

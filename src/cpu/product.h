@@ -46,6 +46,8 @@ class Product {
  private:
   struct Blocking;
   struct Group;
+  /// Whether panels of the weights go through a decoded buffer.
+  [[nodiscard]] bool decodes() const;
   [[nodiscard]] Blocking blocking(int64_t rows) const;
   [[nodiscard]] Group take_group(const Blocking& cut, std::atomic<int64_t>& next_unit) const;
   void run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
@@ -58,6 +60,7 @@ class Product {
   DType x_;
   PackedMatrix weights_;
   const DotKernels* kernels_;
+  void (*multiply_)(const BlockProduct&);
 };
 
 }  // namespace octet::cpu
