@@ -208,8 +208,11 @@ Function::Function(const Device& device, const Tensor& cubin, const std::string&
   });
   check_cuda(driver().module_function(&function_, module, entry.c_str()),
              fmt::format("finding the kernel '{}'", entry));
+  int fixed_bytes = 0;  // what the text itself declares counts too
+  check_cuda(driver().function_attribute(&fixed_bytes, kFunctionSharedBytes, function_),
+             fmt::format("asking for the shared memory of '{}'", entry));
   check_cuda(driver().function_set_attribute(function_, kFunctionMaxDynamicShared,
-                                             device.properties().shared_bytes),
+                                             device.properties().shared_bytes - fixed_bytes),
              fmt::format("giving '{}' its shared memory", entry));
 }
 
@@ -224,9 +227,12 @@ void Function::launch(CUstream stream, const LaunchShape& shape, std::span<void*
     attributes[count].id = kLaunchProgrammaticSerialization;
     attributes[count++].value.flag = 1;
   }
-  const CUlaunchConfig config{{shape.grid, shape.grid_y, 1}, {shape.block, 1, 1},
-                              shape.shared_bytes,            stream,
-                              attributes.data(),             count};
+  const CUlaunchConfig config{{shape.grid, shape.grid_y, 1},
+                              {shape.block, 1, 1},
+                              shape.shared_bytes,
+                              stream,
+                              attributes.data(),
+                              count};
   check_cuda(driver().launch(&config, function_, arguments.data(), nullptr), "launching a kernel");
 }
 

@@ -30,6 +30,7 @@ inline constexpr int kAttributeMinor = 76;
 inline constexpr int kAttributeSharedBytesOptIn = 97;
 
 // CUfunction_attribute
+inline constexpr int kFunctionSharedBytes = 1;
 inline constexpr int kFunctionLocalBytes = 3;
 inline constexpr int kFunctionRegisters = 4;
 inline constexpr int kFunctionMaxDynamicShared = 8;

@@ -1,7 +1,8 @@
 // A stand-in for NVIDIA's driver: it has one device, whose memory is the host's, and its kernels do
 // nothing. The whole host side of the CUDA backend runs on it without a GPU; what would make the
 // real driver refuse a launch or a tensor map makes this one refuse it too.
-#include <algorithm>
+#include <elf.h>
+
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -13,6 +14,30 @@ constexpr int kInvalidValue = 1;
 constexpr int kOutOfMemory = 2;
 constexpr unsigned kSharedBytes = 232448;  // a block of Hopper
 constexpr unsigned kThreads = 1024;
+constexpr int kSharedAttribute = 1;         // CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES
+constexpr int kDynamicSharedAttribute = 8;  // CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+
+/// One loaded cubin, and its only kernel.
+struct Module {
+  int shared_bytes;
+};
+
+/// Shared memory that the kernel itself declares: the sections .nv.shared.NAME of the ELF file.
+int declared_shared_bytes(const char* image) {
+  const auto* file = reinterpret_cast<const Elf64_Ehdr*>(image);
+  const auto* sections = reinterpret_cast<const Elf64_Shdr*>(image + file->e_shoff);
+  const char* names = image + sections[file->e_shstrndx].sh_offset;
+  int bytes = 0;
+  for (int i = 0; i < file->e_shnum; ++i) {
+    const bool shared = std::strncmp(names + sections[i].sh_name, ".nv.shared.", 11) == 0;
+    if (shared) bytes += static_cast<int>(sections[i].sh_size);
+  }
+  return bytes;
+}
+
+int shared_bytes_of(void* function) {
+  return static_cast<Module*>(function)->shared_bytes;
+}
 
 void* some_handle() {
   return std::malloc(1);
@@ -143,20 +168,21 @@ int cuEventSynchronize(void*) {
 int cuEventElapsedTime(float* milliseconds, void*, void*) {
   return *milliseconds = 0.5F, kSuccess;
 }
-int cuModuleLoadData(void** module, const void*) {
-  return *module = some_handle(), kSuccess;
+int cuModuleLoadData(void** module, const void* image) {
+  return *module = new Module{declared_shared_bytes(static_cast<const char*>(image))}, kSuccess;
 }
 int cuModuleUnload(void* module) {
-  return std::free(module), kSuccess;
+  return delete static_cast<Module*>(module), kSuccess;
 }
 int cuModuleGetFunction(void** function, void* module, const char*) {
   return *function = module, kSuccess;
 }
-int cuFuncGetAttribute(int* value, int, void*) {
-  return *value = 0, kSuccess;
+int cuFuncGetAttribute(int* value, int which, void* function) {
+  return *value = which == kSharedAttribute ? shared_bytes_of(function) : 0, kSuccess;
 }
-int cuFuncSetAttribute(void*, int, int) {
-  return kSuccess;
+int cuFuncSetAttribute(void* function, int which, int value) {
+  const bool fits = value + shared_bytes_of(function) <= static_cast<int>(kSharedBytes);
+  return which != kDynamicSharedAttribute || fits ? kSuccess : kInvalidValue;
 }
 int cuOccupancyMaxActiveClusters(int* clusters, void*, const void*) {
   return *clusters = 64, kSuccess;
