@@ -291,7 +291,7 @@ __device__ __forceinline__ uint32_t transpose8x8(uint32_t v) {
 __device__ __forceinline__ void store_transposed(const GemmArguments& g, float (&a)[kStrip],
                                                  float (&b)[kStrip], int row, int group_column) {
   const int block_row = row - lane_row();
-  if (block_row >= g.rows) return;
+  if (block_row >= g.rows || group_column >= PADDED_COLUMNS) return;  // the same for all lanes
   e4m3* to = g.transposed + block_row + lane_id() % 4 * 4 +
              (group_column - TRANSPOSED_FROM + lane_id() / 4) * g.transposed_pitch;
   const bool has_a = row < g.rows, has_b = row + 1 < g.rows;

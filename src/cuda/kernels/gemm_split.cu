@@ -112,8 +112,8 @@ __device__ __forceinline__ void gather_sums(uint32_t stages, int strip, float (&
   }
 }
 
-// The strips that this block finishes: every SPLITS-th. What can be read early is read before the
-// sums of the other blocks are there, and those of all strips before the first is finished.
+// The strips that this block finishes: every SPLITS-th. What all of them need is on the way before
+// the first is finished.
 struct OwnStrips {
   int rank, row, column;
   ResidualStrip residual[kOwnStrips];
@@ -158,9 +158,9 @@ __device__ __forceinline__ void finish_together(const float (&sums)[kSums], uint
                                                 const GemmArguments& g, int row, int column) {
   named_barrier_sync(1, kThreads);  // every warp has read the stages
   share_sums(sums, stages);
+  cluster_sync();
   OwnStrips strips{(int)cluster_rank(), row, column, {}};
   strips.load_residual(g);
-  cluster_sync();
   strips.finish(stages, g);
 }
 
