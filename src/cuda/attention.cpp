@@ -95,7 +95,8 @@ std::vector<AttentionTactic> mma_candidates(const AttentionProblem& problem) {
 /// Rows of keys in shared memory; kKeyTile in the kernel.
 int key_tile(const AttentionProblem& problem, const AttentionTactic& tactic) {
   if (tactic.warps == 1) return 32;
-  return problem.max_rows <= 128 ? static_cast<int>(rounded_up(problem.max_rows, 16)) : 64;
+  if (problem.max_rows <= 128) return static_cast<int>(rounded_up(problem.max_rows, 16));
+  return problem.head_dim > 96 ? 32 : 64;
 }
 
 void launch_mma(CUstream stream, const Function& function, const AttentionProblem& problem,

@@ -18,7 +18,7 @@ constexpr int kQueryTile = 16 * WARPS;
 // All keys of a short sample at once; otherwise few enough for what a thread has on its way.
 constexpr int kAllKeys = (MAX_KEYS + 15) / 16 * 16;
 constexpr bool kResident = kAllKeys <= 128;
-constexpr int kKeyTile = WARPS == 1 ? 32 : kResident ? kAllKeys : 64;
+constexpr int kKeyTile = WARPS == 1 ? 32 : kResident ? kAllKeys : HEAD_DIM > 96 ? 32 : 64;
 constexpr int kDim = (HEAD_DIM + 15) / 16 * 16;  // the rest are zeros
 constexpr int kPitch = kDim + 8;                 // 16-byte groups of 8 rows in 8 bank groups
 constexpr int kTileBlocks = kKeyTile / 8;        // of 8 keys

@@ -126,8 +126,11 @@ __device__ __forceinline__ void for_each_block(float (&x)[kBlockKeys / 2], uint6
     wgmma_results(part_of<columns.kCount>(x));
   };
   start(kFirst, 0);
+  int whole = kFullBlocks - 1;
+  // A loop of one round would dissolve, and what is scheduled together then lacks registers.
+  if (kFullBlocks == 2) asm volatile("" : "+r"(whole));
 #pragma unroll 1
-  for (int block = 0; block < kFullBlocks - 1; ++block) {
+  for (int block = 0; block < whole; ++block) {
     finish(kWhole);
     use(kWhole, block, [&] { start(kWhole, block + 1); });
   }
