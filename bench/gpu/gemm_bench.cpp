@@ -1,7 +1,7 @@
 // Times the matrix products of CLIP's towers, every tactic worth timing, beside cuBLASLt's plain
 // product of the same shape in the same run. Each result is checked before it is timed.
 //
-//   octet_gpu_bench [FILTER] [--rounds N] [--rest MS] [--burst MS] [--json FILE]
+//   octet_gpu_gemm_bench [FILTER] [--rounds N] [--rest MS] [--burst MS] [--json FILE]
 //
 // FILTER: part of a product's name. Products of many layers are recorded as one CUDA graph, each
 // with weights of its own, so that weights come from memory as in a model; graphs are replayed in
@@ -420,7 +420,7 @@ int main(int count, char** arguments) {
   try {
     return octet::cuda::run(octet::cuda::parse({arguments, static_cast<size_t>(count)}));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "octet_gpu_bench: {}\n", error.what());
+    fmt::print(stderr, "octet_gpu_gemm_bench: {}\n", error.what());
     return 1;
   }
 }

@@ -41,10 +41,13 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
     }
   };
   const int ahead = min(slabs.end - slabs.first, STAGES);
+#pragma unroll 1
   for (int i = 0; i < ahead; ++i) load_weights(slabs.first + i, RingPosition::at(i));
   wait_for_previous_kernel();
+#pragma unroll 1
   for (int i = 0; i < ahead; ++i) load_rows(slabs.first + i, RingPosition::at(i));
   RingPosition at = RingPosition::at(ahead);
+#pragma unroll 1
   for (int k = slabs.first + ahead; k < slabs.end; ++k) {
     load_weights(k, at);
     load_rows(k, at);

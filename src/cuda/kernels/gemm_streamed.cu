@@ -23,8 +23,10 @@ struct Producer {
   // ends. Returns how many stages are filled.
   __device__ __forceinline__ int begin() const {
     constexpr int kAhead = kSlabs < STAGES ? kSlabs : STAGES;
+#pragma unroll 1
     for (int k = 0; k < kAhead; ++k) load_columns(k, RingPosition::at(k));
     wait_for_previous_kernel();
+#pragma unroll 1
     for (int k = 0; k < kAhead; ++k) load_rows(k, RingPosition::at(k));
     return kAhead;
   }
