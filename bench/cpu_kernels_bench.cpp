@@ -89,6 +89,9 @@ void multiply(benchmark::State& state, const MatrixSet& set, const Problem& prob
   for (auto _ : state) run();
   const double flops = 2.0 * static_cast<double>(problem.rows * problem.columns * problem.depth);
   const double total = flops * static_cast<double>(state.iterations());
+  const auto bytes = static_cast<double>(x.size_bytes() + w.size_bytes() + 4 * y.size());
+  state.counters["B/s"] = benchmark::Counter(bytes * static_cast<double>(state.iterations()),
+                                             benchmark::Counter::kIsRate);
   state.counters["GFLOP/s"] = benchmark::Counter(total / 1e9, benchmark::Counter::kIsRate);
   state.counters["of_peak"] = benchmark::Counter(total / peak, benchmark::Counter::kIsRate);
 }

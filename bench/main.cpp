@@ -7,6 +7,7 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   octet::bench::register_cpu_kernels();
+  octet::bench::register_operators();
   octet::bench::register_encoder_blocks();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
