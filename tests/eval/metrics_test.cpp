@@ -119,12 +119,12 @@ TEST(Verify, NamesTheBlockThatLeavesItsTolerance) {
   Tensor pixels(DType::f16, {2, 3, 64, 64});
   const auto bits = pixels.mutable_values<uint16_t>();
   for (size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(0x3000 + i % 997);
-  const TowerReport good =
-      verify_tower(engine(reference, false), engine(cpu_backend, false), {&pixels, 1}, {}, {});
+  const TowerReport good = verify_tower(engine(reference, false), engine(cpu_backend, false),
+                                        {&pixels, 1}, tolerance_for("cpu"), {});
   EXPECT_EQ(good.first_failure, "");
   EXPECT_EQ(good.blocks.size(), 6U) << "of the last block one row is computed";
-  const TowerReport bad =
-      verify_tower(engine(reference, false), engine(cpu_backend, true), {&pixels, 1}, {}, {});
+  const TowerReport bad = verify_tower(engine(reference, false), engine(cpu_backend, true),
+                                       {&pixels, 1}, tolerance_for("cpu"), {});
   EXPECT_NE(bad.first_failure.find("vision_model.encoder.layers.3"), std::string::npos)
       << bad.first_failure;
 }
