@@ -11,8 +11,9 @@ namespace octet::cpu {
 namespace {
 
 // Blocking. A slice of K is as long as a tile's rows (14 x 1 KiB) stay in the first-level cache
-// beside the panel that streams by; a group of panels is as wide as its decoded slices (4 x 32 KiB)
-// stay in the second-level cache, and rows are read once per group instead of once per panel.
+// beside the panel that streams by; a group of panels is as wide as its slices (4 x 32 KiB decoded,
+// half of that as codes) stay in the second-level cache, and rows are read once per group instead
+// of once per panel.
 constexpr int64_t kSliceBytes = 1024;
 constexpr int64_t kGroupPanels = 4;
 /// Sums of a block (4 x 288 x 128 bytes) stay in the second-level cache too.
