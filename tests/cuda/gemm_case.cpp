@@ -159,38 +159,45 @@ Tensor make_weight(const GemmProblem& problem) {
   return weight;
 }
 
-/// One row of the result in float64.
-void reference_row(const GemmCase& problem_case, const Numbers& numbers, const Operand& a,
-                   const std::vector<double>& weight, const std::vector<uint16_t>& residual,
-                   int64_t row, double* y, double* slack) {
-  const GemmProblem& problem = problem_case.problem;
-  const auto n = static_cast<size_t>(problem.n);
-  std::vector<double> sums(n), sizes(n);
-  for (int64_t k = 0; k < problem.k; ++k) {
-    const double value = a.at(row, k);
-    const double* w = weight.data() + static_cast<size_t>(k) * n;
+/// Computes rows of the result in float64.
+struct Reference {
+  const GemmCase& problem_case;
+  const Numbers& numbers;
+  const Operand& a;
+  const std::vector<double>& weight;
+  const std::vector<uint16_t>& residual;
+
+  void row(int64_t row, double* y, double* slack) const {
+    const GemmProblem& problem = problem_case.problem;
+    const auto n = static_cast<size_t>(problem.n);
+    std::vector<double> sums(n);
+    std::vector<double> sizes(n);
+    for (int64_t k = 0; k < problem.k; ++k) {
+      const double value = a.at(row, k);
+      const double* w = weight.data() + static_cast<size_t>(k) * n;
+      for (size_t column = 0; column < n; ++column) {
+        sums[column] += value * w[column];
+        sizes[column] += std::abs(value * w[column]);
+      }
+    }
     for (size_t column = 0; column < n; ++column) {
-      sums[column] += value * w[column];
-      sizes[column] += std::abs(value * w[column]);
+      double value = step(problem, sums[column] * numbers.scale[column]);
+      value = step(problem, value + numbers.bias[column]);
+      value = step(problem, value * numbers.alpha[column]);
+      value = activated_in_steps(problem, value);
+      double size = sizes[column] * numbers.scale[column] * numbers.alpha[column];
+      if (problem.residual) {
+        const float added = f16_to_f32(residual[static_cast<size_t>(row) * n + column]);
+        value = step(problem, value + added);
+        size += std::abs(added);
+      }
+      y[column] = value / numbers.out_scale[column];
+      // The matrix unit of Hopper keeps 13 bits below the largest addend of each step and cuts off
+      // the rest; approximate activations are good to 2^-11.
+      slack[column] = (size * 4e-3 + 1e-3) / numbers.out_scale[column];
     }
   }
-  for (size_t column = 0; column < n; ++column) {
-    double value = step(problem, sums[column] * numbers.scale[column]);
-    value = step(problem, value + numbers.bias[column]);
-    value = step(problem, value * numbers.alpha[column]);
-    value = activated_in_steps(problem, value);
-    double size = sizes[column] * numbers.scale[column] * numbers.alpha[column];
-    if (problem.residual) {
-      const float added = f16_to_f32(residual[static_cast<size_t>(row) * n + column]);
-      value = step(problem, value + added);
-      size += std::abs(added);
-    }
-    y[column] = value / numbers.out_scale[column];
-    // The matrix unit of Hopper keeps 13 bits below the largest addend of each step and cuts off
-    // the rest; approximate activations are good to 2^-11.
-    slack[column] = (size * 4e-3 + 1e-3) / numbers.out_scale[column];
-  }
-}
+};
 
 /// Half a unit in the last place of what the result is stored in.
 double half_unit(DType dtype, double value) {
@@ -375,10 +382,10 @@ GemmInputs make_inputs(const GemmCase& problem_case) {
   const auto n = static_cast<size_t>(problem.n);
   inputs.y.resize(inputs.checked.size() * n);
   inputs.slack.resize(inputs.y.size());
+  const Reference reference{problem_case, numbers, a, wide, inputs.residual};
   parallel_for(static_cast<int64_t>(inputs.checked.size()), 1, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      reference_row(problem_case, numbers, a, wide, inputs.residual, inputs.checked[i],
-                    inputs.y.data() + i * n, inputs.slack.data() + i * n);
+      reference.row(inputs.checked[i], inputs.y.data() + i * n, inputs.slack.data() + i * n);
     }
   });
   inputs.a = std::move(a.codes);
