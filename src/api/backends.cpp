@@ -13,10 +13,13 @@
 namespace octet::api {
 namespace {
 
-int default_device = 0;
+int& default_device() {
+  static int device = 0;
+  return device;
+}
 
 int device_index(std::string_view name) {
-  if (name == "cuda") return default_device;
+  if (name == "cuda") return default_device();
   const std::string_view digits = name.substr(std::string_view("cuda:").size());
   int index = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
@@ -38,7 +41,7 @@ const runtime::Backend& cuda_backend(std::string_view name) {
 }  // namespace
 
 void set_cuda_device(int index) {
-  default_device = index;
+  default_device() = index;
 }
 
 const runtime::Backend& backend(std::string_view name) {

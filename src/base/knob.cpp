@@ -17,8 +17,7 @@ constexpr std::array kKnobs{
     Knob{"OCTET_CUDA_DRIVER", "libcuda.so.1", "the NVIDIA driver's library, a name or a path"},
     Knob{"OCTET_NVRTC", "",
          "path of libnvrtc, the compiler of GPU kernels; empty looks in the usual places"},
-    Knob{"OCTET_CACHE", "",
-         "folder of compiled and timed GPU kernels; empty means ~/.cache/octet"},
+    Knob{"OCTET_CACHE", "", "folder of compiled and timed GPU kernels; empty means ~/.cache/octet"},
     Knob{"OCTET_DUMP_GRAPH", "", "folder that receives the graph's text after every pass"},
 };
 

@@ -24,7 +24,7 @@ AttentionProblem problem_of(const Device& device, const Graph& graph, const Node
   AttentionProblem problem = attention_problem(graph, node);
   if (!takes_values_transposed(device, graph, node)) return problem;
   problem.layout = AttentionLayout::values_transposed;
-  problem.q_pitch = problem.k_pitch = 2 * problem.heads * problem.head_dim;
+  problem.q_pitch = problem.k_pitch = int64_t{2} * problem.heads * problem.head_dim;
   problem.v_pitch = 0;  // a number of each run
   return problem;
 }
@@ -177,12 +177,7 @@ void specialise(const Site& site, KernelChoice& choice) {
   const octet::AttentionOperands operands = attention_operands(context_of(site.graph, site.node));
   for (const int64_t rows : row_counts(site, site.node.inputs[operands.k.input])) {
     const int64_t samples = std::max<int64_t>(1, rows / problem.max_rows);
-    const Tuned best = tune_for(site, problem, samples);
-    choice.tactic.push_back({{"max_rows", rows},
-                             {"tactic", best.tactic},
-                             {"code", add_code(choice, best.cubin)},
-                             {"us", best.microseconds},
-                             {"explanation", best.explanation}});
+    add_way(choice, rows, tune_for(site, problem, samples));
   }
 }
 
@@ -193,16 +188,15 @@ class Attention final : public runtime::Kernel {
         places_(graph, node, problem_),
         scales_(scales_of(node)),
         rows_input_(attention_operands(context_of(graph, node)).k.input) {
-    for (const Json& way : choice.tactic) {
-      const auto tactic = AttentionTactic::from_json(way.at("tactic"), node.name);
-      const Tensor& cubin = choice.code.at(way.at("code").get<size_t>());
-      ways_.push_back({way.at("max_rows").get<int64_t>(),
-                       {tactic, Function(device, cubin, source(problem_, tactic).entry)}});
+    for (const Way& way : ways_of(choice, node.name)) {
+      const auto tactic = AttentionTactic::from_json(way.tactic, node.name);
+      ways_.push_back(
+          {way.max_rows, {tactic, Function(device, way.cubin, source(problem_, tactic).entry)}});
     }
   }
 
   void run(const KernelArgs& args) const override {
-    const Way& way = way_for(ways_, args.inputs[rows_input_].rows());
+    const Launcher& way = way_for(ways_, args.inputs[rows_input_].rows());
     AttentionProblem problem = problem_;
     const AttentionOperands operands = places_.at(args.inputs, args.outputs[0], problem);
     launch(handle_of(args.stream), way.function, problem, way.tactic, operands, scales_,
@@ -210,7 +204,7 @@ class Attention final : public runtime::Kernel {
   }
 
  private:
-  struct Way {
+  struct Launcher {
     AttentionTactic tactic;
     Function function;
   };
@@ -218,7 +212,7 @@ class Attention final : public runtime::Kernel {
   Places places_;
   AttentionScales scales_;
   size_t rows_input_;
-  std::vector<ForRows<Way>> ways_;
+  std::vector<ForRows<Launcher>> ways_;
 };
 
 }  // namespace

@@ -144,6 +144,7 @@ class Function {
 /// Borrows them for the call.
 template <typename... Parameters>
 std::array<void*, sizeof...(Parameters)> parameters(const Parameters&... values) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): the driver only reads through them
   return {const_cast<void*>(static_cast<const void*>(&values))...};
 }
 

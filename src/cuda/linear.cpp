@@ -3,11 +3,10 @@
 #include <optional>
 
 #include "base/error.h"
-#include "cuda/gemm.h"
+#include "cuda/gemm_ways.h"
 #include "cuda/kernel_table.h"
 #include "cuda/placement.h"
 #include "cuda/qkv_layout.h"
-#include "cuda/row_tactics.h"
 #include "cuda/scratch.h"
 #include "cuda/stream.h"
 #include "cuda/tuner.h"
@@ -220,12 +219,7 @@ void specialise(const Site& site, KernelChoice& choice) {
   const GemmProblem problem = problem_of(site.device, site.graph, site.node);
   choice.tactic = Json::array();
   for (const int64_t rows : row_counts(site, site.node.inputs[kX])) {
-    const Tuned best = tune_for(site.device, problem, rows);
-    choice.tactic.push_back({{"max_rows", rows},
-                             {"tactic", best.tactic},
-                             {"code", add_code(choice, best.cubin)},
-                             {"us", best.microseconds},
-                             {"explanation", best.explanation}});
+    add_way(choice, rows, tune_for(site.device, problem, rows));
   }
 }
 
@@ -233,16 +227,8 @@ class Linear final : public runtime::Kernel {
  public:
   Linear(const Device& device, const Graph& graph, const Node& node, const KernelChoice& choice)
       : problem_(problem_of(device, graph, node)),
-        epilogue_(to_device(device, pack_epilogue(problem_, numbers_of(graph, node).view()))) {
-    for (const Json& way : choice.tactic) {
-      const GemmTactic tactic = GemmTactic::from_json(way.at("tactic"), node.name);
-      const KernelSource text = source(problem_, tactic);
-      const Tensor& cubin = choice.code.at(way.at("code").get<size_t>());
-      ways_.push_back(
-          {way.at("max_rows").get<int64_t>(),
-           Gemm(problem_, tactic, Function(device, cubin, text.entry), device.properties())});
-    }
-  }
+        epilogue_(to_device(device, pack_epilogue(problem_, numbers_of(graph, node).view()))),
+        ways_(load_gemms(device, problem_, choice, node.name)) {}
 
   void run(const KernelArgs& args) const override {
     const int64_t rows = args.inputs[kX].rows();

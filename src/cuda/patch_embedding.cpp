@@ -1,9 +1,8 @@
 // octet.PatchEmbedding: patches gathered into rows, then one product that adds to the positions.
 #include <array>
 
-#include "cuda/gemm.h"
+#include "cuda/gemm_ways.h"
 #include "cuda/placement.h"
-#include "cuda/row_tactics.h"
 #include "cuda/single.h"
 #include "cuda/stream.h"
 #include "ops/parameters.h"
@@ -89,10 +88,8 @@ void specialise(const Site& site, KernelChoice& choice) {
   choice.tactic = Json::array();
   for (const int64_t rows : row_counts(site, site.node.outputs[0])) {
     const GemmTactic tactic = likeliest(problem, rows, site.device);
-    const CompiledKernel kernel = compile_kernel(source(problem, tactic), arch);
-    choice.tactic.push_back({{"max_rows", rows},
-                             {"tactic", tactic.to_json()},
-                             {"code", add_code(choice, kernel.cubin)}});
+    const Tensor cubin = compile_kernel(source(problem, tactic), arch).cubin;
+    add_way(choice, rows, {tactic.to_json(), cubin, 0, "not timed"});
   }
 }
 
@@ -102,16 +99,8 @@ class PatchEmbedding final : public runtime::Kernel {
                  const KernelChoice& choice)
       : problem_(problem_of(graph, node)),
         gather_(device, choice.code.at(0), kEntry),
-        epilogue_(to_device(device, pack_epilogue(problem_, {kUnit, {}, {}, {}}))) {
-    for (const Json& way : choice.tactic) {
-      const GemmTactic tactic = GemmTactic::from_json(way.at("tactic"), node.name);
-      const Tensor& cubin = choice.code.at(way.at("code").get<size_t>());
-      ways_.push_back(
-          {way.at("max_rows").get<int64_t>(),
-           Gemm(problem_, tactic, Function(device, cubin, source(problem_, tactic).entry),
-                device.properties())});
-    }
-  }
+        epilogue_(to_device(device, pack_epilogue(problem_, {kUnit, {}, {}, {}}))),
+        ways_(load_gemms(device, problem_, choice, node.name)) {}
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> /*inputs*/,
                                        std::span<const Operand> outputs) const override {

@@ -52,7 +52,7 @@ bool takes_values_transposed(const Device& device, const Graph& graph, const Nod
   AttentionProblem problem = attention_problem(graph, attention);
   if (problem.head_dim != kTransposedHeadDim || problem.dtype != DType::f8e4m3) return false;
   problem.layout = AttentionLayout::values_transposed;
-  problem.q_pitch = problem.k_pitch = 2 * problem.heads * problem.head_dim;
+  problem.q_pitch = problem.k_pitch = int64_t{2} * problem.heads * problem.head_dim;
   problem.v_pitch = 16;
   return refusal(problem, device.properties()).empty();
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cuda/kernel_table.h"
+#include "cuda/tuner.h"
 
 namespace octet::cuda {
 
@@ -27,7 +28,18 @@ const Launcher& way_for(const std::vector<ForRows<Launcher>>& ways, int64_t rows
   return ways.back().launcher;
 }
 
-/// Adds machine code to a choice and returns its index; equal code is held once.
-size_t add_code(runtime::KernelChoice& choice, const Tensor& cubin);
+/// One tactic of a choice, as the plan holds it.
+struct Way {
+  int64_t max_rows = 0;
+  Json tactic;
+  Tensor cubin;
+};
+
+/// Adds the tactic for row counts up to `max_rows`; equal machine code is held once.
+void add_way(runtime::KernelChoice& choice, int64_t max_rows, const Tuned& winner);
+
+/// Those that were added, ascending. Throws `Error(bad_input)` naming the node when the plan holds
+/// something else.
+std::vector<Way> ways_of(const runtime::KernelChoice& choice, const std::string& node);
 
 }  // namespace octet::cuda

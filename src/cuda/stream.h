@@ -15,6 +15,8 @@ namespace octet::cuda {
 class CudaStream final : public runtime::Stream {
  public:
   explicit CudaStream(const Device& device);
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
   ~CudaStream() override;
 
   [[nodiscard]] CUstream handle() const { return stream_; }

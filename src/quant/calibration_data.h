@@ -60,7 +60,7 @@ class CalibrationData {
     const data::Dataset* set = nullptr;
     std::vector<int64_t> indices;
   };
-  Choice choose(models::Tower tower) const;
+  [[nodiscard]] Choice choose(models::Tower tower) const;
   Tensor texts(const Choice& choice, size_t begin, size_t end);
   Tensor images(const Choice& choice, size_t begin, size_t end);
 

@@ -55,18 +55,18 @@ class CudaEngineTest : public ::testing::TestWithParam<models::Tower> {
     if (!compiler().available) GTEST_SKIP() << compiler().reason;
     static const CudaBackend cuda(Device::get(0));
     static const cpu::CpuBackend cpu;
-    cuda_ = engine_of(GetParam(), cuda);
-    cpu_ = engine_of(GetParam(), cpu);
+    gpu_engine = engine_of(GetParam(), cuda);
+    cpu_engine = engine_of(GetParam(), cpu);
   }
-  std::shared_ptr<const runtime::Engine> cuda_;
-  std::shared_ptr<const runtime::Engine> cpu_;
+  std::shared_ptr<const runtime::Engine> gpu_engine;
+  std::shared_ptr<const runtime::Engine> cpu_engine;
 };
 
 TEST_P(CudaEngineTest, AgreesWithTheCpuForEveryBatch) {
-  runtime::Session on_cuda(cuda_);
-  runtime::Session on_cpu(cpu_);
+  runtime::Session on_cuda(gpu_engine);
+  runtime::Session on_cpu(cpu_engine);
   for (const int64_t batch : {1, 3, 16, 2, 3}) {  // one twice: recorded, then replayed
-    const Tensor inputs = inputs_of(*cpu_, batch);
+    const Tensor inputs = inputs_of(*cpu_engine, batch);
     const Tensor ours = on_cuda.run_copied({&inputs, 1}).front();
     const Tensor expected = on_cpu.run_copied({&inputs, 1}).front();
     ASSERT_EQ(ours.shape(), expected.shape());
@@ -78,13 +78,14 @@ TEST_P(CudaEngineTest, AgreesWithTheCpuForEveryBatch) {
 }
 
 TEST_P(CudaEngineTest, SessionsRunSideBySide) {
-  const Tensor inputs = inputs_of(*cpu_, 4);
-  const Tensor expected = runtime::Session(cuda_).run_copied({&inputs, 1}).front();
+  const Tensor inputs = inputs_of(*cpu_engine, 4);
+  const Tensor expected = runtime::Session(gpu_engine).run_copied({&inputs, 1}).front();
   std::vector<Tensor> results(3);
   std::vector<std::thread> threads;
+  threads.reserve(results.size());
   for (Tensor& result : results) {
     threads.emplace_back([&] {
-      runtime::Session session(cuda_);
+      runtime::Session session(gpu_engine);
       for (int i = 0; i < 20; ++i) result = session.run_copied({&inputs, 1}).front();
     });
   }
@@ -93,16 +94,16 @@ TEST_P(CudaEngineTest, SessionsRunSideBySide) {
 }
 
 TEST_P(CudaEngineTest, AHookSeesEveryStepAndMayWriteIt) {
-  runtime::Session session(cuda_);
+  runtime::Session session(gpu_engine);
   size_t steps = 0;
   session.set_hook([&](const Node&, auto, std::span<const runtime::Operand> outputs) {
     ++steps;
     ASSERT_NE(outputs.front().data, nullptr);
   });
-  const Tensor inputs = inputs_of(*cpu_, 2);
+  const Tensor inputs = inputs_of(*cpu_engine, 2);
   const Tensor watched = session.run_copied({&inputs, 1}).front();
-  EXPECT_EQ(steps, cuda_->plan().steps.size());
-  EXPECT_EQ(watched, runtime::Session(cuda_).run_copied({&inputs, 1}).front());
+  EXPECT_EQ(steps, gpu_engine->plan().steps.size());
+  EXPECT_EQ(watched, runtime::Session(gpu_engine).run_copied({&inputs, 1}).front());
 }
 
 INSTANTIATE_TEST_SUITE_P(Towers, CudaEngineTest,
