@@ -16,10 +16,11 @@ function(octet_room name)
   target_link_libraries(octet PRIVATE $<BUILD_INTERFACE:room_${name}>)
 endfunction()
 
-# octet_test_room(NAME [ONE_PROCESS]): tests/NAME/*.cpp as one GoogleTest program, its tests found by
-# ctest. With ONE_PROCESS ctest runs the program as a whole: for tests that share a costly set-up.
+# octet_test_room(NAME [ONE_PROCESS] [LABELS labels...]): tests/NAME/*.cpp as one GoogleTest program,
+# its tests found by ctest. With ONE_PROCESS ctest runs the program as a whole: for tests that share a
+# costly set-up. Every test has its room as a label.
 function(octet_test_room name)
-  cmake_parse_arguments(TEST "ONE_PROCESS" "" "" ${ARGN})
+  cmake_parse_arguments(TEST "ONE_PROCESS" "" "LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -31,9 +32,9 @@ function(octet_test_room name)
   target_link_libraries(${name}_test PRIVATE octet_all GTest::gtest_main GTest::gmock)
   if(TEST_ONE_PROCESS)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES LABELS ${name})
+    set_tests_properties(${name} PROPERTIES LABELS "${name};${TEST_LABELS}")
   else()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS ${name})
+      PROPERTIES LABELS "${name};${TEST_LABELS}")
   endif()
 endfunction()
