@@ -29,9 +29,11 @@ constexpr int kKeyBlocks = kAllKeys / 8;                                    // o
 constexpr int kThreadsAtATime = kDim * sizeof(T) > 64 || WARPS < 3 ? kThreads
                                 : !kResident                       ? 384
                                 : WARPS < 5                        ? 128 * WARPS
-                                : CAUSAL || RAGGED                 ? 640
+                                : CAUSAL && __CUDA_ARCH__ >= 900   ? 640
                                                                    : 480;
 constexpr int kBlocksAtATime = kThreadsAtATime / kThreads;
+// Together with the keys of a short sample, where rounding does not take the registers.
+constexpr bool kValuesEarly = !F16_STEPS;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing
 
@@ -159,7 +161,8 @@ __device__ __forceinline__ void load_queries(uint32_t (&q)[kDim / 16][4], const 
 // Below, `x` is `blocks` blocks from key `first_key` on; `blocks` is a constant wherever it
 // appears. Pairs of blocks behind the last key that the warp sees are left out.
 
-// Scores above the diagonal or behind the sample's end count for nothing.
+// Scores above the diagonal or behind the sample's end count for nothing. (Causal rows behind the
+// end are computed, but not stored.)
 __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows, int first_key) {
 #pragma unroll
   for (int j = 0; j < blocks; ++j) {
@@ -167,7 +170,7 @@ __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int key = first_key + 8 * j + 2 * (lane_id() & 3) + (i & 1);
-      if (key >= rows.keys || (CAUSAL && key > rows.first + i / 2 * 8)) x[j][i] = kNone;
+      if (CAUSAL ? key > rows.first + i / 2 * 8 : key >= rows.keys) x[j][i] = kNone;
     }
   }
 }
@@ -199,7 +202,7 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
       }
     }
   }
-  const bool edge = first_key + 8 * blocks > (CAUSAL ? min(rows.keys, rows.first) : rows.keys);
+  const bool edge = first_key + 8 * blocks > (CAUSAL ? rows.first : rows.keys);
   if (__any_sync(~0u, edge)) mask_tile(x, blocks, rows, first_key);
 }
 
@@ -352,29 +355,30 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
   float o[kDim / 8][4] = {};
 
 #if MAX_KEYS <= 128
-  fetch_values(0);
+  if (kValuesEarly) fetch_values(0);
   constexpr int kTiles = (MAX_KEYS + kKeyTile - 1) / kKeyTile;
   float x[kKeyBlocks][4];
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
-    if (tile >= tiles) continue;
+    if (tile > 0 && tile >= tiles) continue;
     publish(keys);
-    if (tile + 1 < tiles) fetch_keys(tile + 1);
+    if (tile + 1 < kTiles && tile + 1 < tiles) fetch_keys(tile + 1);
     if (!active) continue;
     Block* const part = x + tile * kTileBlocks;
     score_tile(part, blocks_of(tile), q, buffer, p.score_factor, rows, tile * kKeyTile);
     raise_peak(part, blocks_of(tile), rows, tile * kKeyTile);
   }
+  if (!kValuesEarly) fetch_values(0);
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile)
-    if (tile < tiles && active)
+    if ((tile == 0 || tile < tiles) && active)
       exponentiate(x + tile * kTileBlocks, blocks_of(tile), rows, tile * kKeyTile);
   const Normaliser normaliser(rows, p.inverse_softmax_scale);
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile) {
-    if (tile >= tiles) continue;
+    if (tile > 0 && tile >= tiles) continue;
     publish(values);
-    if (tile + 1 < tiles) fetch_values(tile + 1);
+    if (tile + 1 < kTiles && tile + 1 < tiles) fetch_values(tile + 1);
     if (active)
       mix_tile(o, x + tile * kTileBlocks, blocks_of(tile), buffer, rows, tile * kKeyTile,
                normaliser);
