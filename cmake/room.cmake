@@ -16,11 +16,14 @@ function(octet_room name)
   target_link_libraries(octet PRIVATE $<BUILD_INTERFACE:room_${name}>)
 endfunction()
 
-# octet_test_room(NAME [ONE_PROCESS] [LABELS labels...]): tests/NAME/*.cpp as one GoogleTest program,
-# its tests found by ctest. With ONE_PROCESS ctest runs the program as a whole: for tests that share a
-# costly set-up. Every test has its room as a label.
+# octet_test_room(NAME [ONE_PROCESS] [LABEL label]): tests/NAME/*.cpp as one GoogleTest program, its
+# tests found by ctest. With ONE_PROCESS ctest runs the program as a whole: for tests that share a
+# costly set-up. The label of the tests is the room's name unless another is given.
 function(octet_test_room name)
-  cmake_parse_arguments(TEST "ONE_PROCESS" "" "LABELS" ${ARGN})
+  cmake_parse_arguments(TEST "ONE_PROCESS" "LABEL" "" ${ARGN})
+  if(NOT TEST_LABEL)
+    set(TEST_LABEL ${name})
+  endif()
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -32,9 +35,9 @@ function(octet_test_room name)
   target_link_libraries(${name}_test PRIVATE octet_all GTest::gtest_main GTest::gmock)
   if(TEST_ONE_PROCESS)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES LABELS "${name};${TEST_LABELS}")
+    set_tests_properties(${name} PROPERTIES LABELS ${TEST_LABEL})
   else()
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS "${name};${TEST_LABELS}")
+      PROPERTIES LABELS ${TEST_LABEL})
   endif()
 endfunction()

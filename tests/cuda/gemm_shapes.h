@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,11 @@ struct NamedProblem {
   std::string name;
   GemmProblem problem;
 };
+
+/// What GoogleTest calls it.
+inline void PrintTo(const NamedProblem& named, std::ostream* out) {
+  *out << named.name;
+}
 
 inline std::vector<NamedProblem> gemm_problems() {
   using enum GemmActivation;
