@@ -19,6 +19,9 @@ constexpr size_t kWeightScale = 2;
 constexpr size_t kBias = 3;
 constexpr size_t kResidual = 4;
 
+/// Rows that are decoded and multiplied in one go: more would leave the caches between the two.
+constexpr int64_t kRowsAtOnce = 576;
+
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kX, {DType::f32, DType::f16, DType::f8e4m3})) {
     return reason;
@@ -65,27 +68,37 @@ class LinearPacked final : public runtime::Kernel {
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
                                        std::span<const Operand> /*outputs*/) const override {
-    const int64_t rows = inputs[kX].rows();
+    const int64_t rows = std::min(inputs[kX].rows(), kRowsAtOnce);
     return product_.rows_bytes(rows) + product_.scratch_bytes(rows);
   }
 
   void run(const KernelArgs& args) const override {
+    const int64_t rows = args.inputs[kX].rows();
+    for (int64_t first = 0; first < rows; first += kRowsAtOnce) {
+      run_rows(args, first, std::min(kRowsAtOnce, rows - first));
+    }
+  }
+
+ private:
+  void run_rows(const KernelArgs& args, int64_t first, int64_t count) const {
     const Operand& x = args.inputs[kX];
-    const size_t rows_bytes = product_.rows_bytes(x.rows());
-    if (rows_bytes == 0) return;
-    const PreparedRows rows = product_.rows_in(args.workspace.first(rows_bytes), x.rows());
-    product_.decode(x.data, rows);
+    const size_t rows_bytes = product_.rows_bytes(count);
+    const PreparedRows rows = product_.rows_in(args.workspace.first(rows_bytes), count);
+    product_.decode(row_of(x, first), rows);
     Epilogue epilogue = epilogue_;
     if (args.inputs.size() > kResidual && args.inputs[kResidual].present()) {
-      epilogue.residual = args.inputs[kResidual].data;
+      epilogue.residual = row_of(args.inputs[kResidual], first);
       epilogue.residual_dtype = args.inputs[kResidual].dtype;
     }
-    epilogue.out = args.outputs[0].data;
+    epilogue.out = row_of(args.outputs[0], first);
     epilogue.out_dtype = args.outputs[0].dtype;
     product_.run(rows, epilogue, args.workspace.subspan(rows_bytes));
   }
 
- private:
+  static std::byte* row_of(const Operand& operand, int64_t row) {
+    return operand.data + row * operand.last() * static_cast<int64_t>(size_of(operand.dtype));
+  }
+
   void set_sections(const std::vector<LinearSection>& sections) {
     for (const LinearSection& section : sections) {
       const auto begin = static_cast<size_t>(section.begin);
