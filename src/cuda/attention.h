@@ -17,12 +17,10 @@ enum class AttentionLayout {
   /// q, k, v [tokens, pitch]; head h in columns [h * head_dim, (h + 1) * head_dim). They may stand
   /// side by side in one tensor. Addresses are multiples of 8 elements, as are pitches.
   rows,
-  /// q and k as above, f8e4m3, addresses and pitches multiples of 16, k with all of the last 16
-  /// rows
-  /// there: rows behind the last token may hold anything. v is [heads * head_dim, v_pitch], V
-  /// transposed: row r holds feature `value_row_order(...)[r]`, column t token t, without gaps
-  /// between samples. Address and pitch are multiples of 16; columns behind the last token may hold
-  /// anything.
+  /// f8e4m3; addresses and pitches are multiples of 16. q and k as above, but k has memory for a
+  /// number of rows that is a multiple of 16: those behind the last token may hold anything. v is V
+  /// transposed, [heads * head_dim, v_pitch]: row r holds feature `value_row_order(...)[r]`, column
+  /// t token t, without gaps between samples. Columns behind the last token may hold anything.
   values_transposed,
 };
 
