@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "bench/peak.h"
 #include "cpu/column_vector.h"
 #include "cpu/product.h"
+#include "cpu/vector_targets.h"
 #include "tensor/codecs.h"
 
 namespace octet::cpu {
@@ -108,11 +110,34 @@ void register_products(const MatrixSet& set, const char* name, DType x, DType w,
   }
 }
 
+/// The set for every processor, E4M3 and FP32, on each vector instruction set that it may choose.
+void register_targets(double peak) {
+  static constexpr Problem kProblem{257, 1024, 1024};
+  const MatrixSet& set = *std::ranges::find(matrix_sets(), "highway", &MatrixSet::name);
+  for (const std::string& target : vector_targets()) {
+    for (const DType dtype : {DType::f32, DType::f8e4m3}) {
+      const std::string label = fmt::format("highway-{}/{}/M{}/N{}/K{}", target, name_of(dtype),
+                                            kProblem.rows, kProblem.columns, kProblem.depth);
+      const auto run = [&set, target, dtype, peak](benchmark::State& state) {
+        force_vector_target(target);
+        multiply(state, set, kProblem, dtype, dtype, peak);
+        force_vector_target("");
+      };
+      benchmark::RegisterBenchmark(label.c_str(), run)
+          ->UseRealTime()
+          ->MeasureProcessCPUTime()
+          ->MinTime(0.3)
+          ->Unit(benchmark::kMillisecond);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octet::cpu
 
 void octet::bench::register_cpu_kernels() {
   using cpu::register_products;
+  cpu::register_targets(f32_peak());
   for (const cpu::MatrixSet& set : cpu::matrix_sets()) {
     if (!set.available()) continue;
     const double f32 = f32_peak();
