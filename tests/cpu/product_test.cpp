@@ -192,6 +192,24 @@ TEST_P(Products, AWorkspaceForManyRowsDoesForFewer) {
   set_thread_count(0);
 }
 
+/// BF16 dot instructions flush subnormal numbers; no product of two codes is one.
+TEST_P(Products, TheSmallestCodesAreExact) {
+  Tensor x(DType::f8e4m3, {256, 1});
+  Tensor w(DType::f8e4m3, {1, 2});
+  for (size_t code = 0; code < 256; ++code) {
+    const bool is_nan = (code & 0x7F) == 0x7F;
+    x.mutable_values<uint8_t>()[code] = is_nan ? uint8_t{0} : static_cast<uint8_t>(code);
+  }
+  w.mutable_values<uint8_t>()[0] = 0x01;  // 2^-9, the smallest
+  w.mutable_values<uint8_t>()[1] = 0x7E;  // 448, the largest
+  const Tensor y = multiply(set(), DType::f8e4m3, x, w);
+  for (int64_t i = 0; i < y.count(); ++i) {
+    EXPECT_EQ(y.values<float>()[static_cast<size_t>(i)],
+              element_as_f32(x, i / 2) * element_as_f32(w, i % 2))
+        << i;
+  }
+}
+
 TEST_P(Products, NaNStaysInItsRowAndColumn) {
   Tensor x = random_tensor(DType::f8e4m3, {20, 64}, 1);
   Tensor w = random_tensor(DType::f8e4m3, {64, 40}, 2);
