@@ -26,6 +26,9 @@ std::vector<Point> wanted_points(const Graph& graph, const Resolved& resolved) {
 std::shared_ptr<const runtime::Engine> compile(Graph graph, const runtime::Backend& backend,
                                                int64_t batch) {
   runtime::CompileOptions options;
+  // Every row is seen, not only those that the output needs: other runtimes of the exported files
+  // compute them all.
+  options.disabled_passes = {"hoist_pooling"};
   options.symbols["batch"] = {1, batch, batch};
   return runtime::Engine::load(runtime::compile(std::move(graph), backend, options), backend);
 }

@@ -112,6 +112,17 @@ std::string code_only(std::string_view text) {
   return code;
 }
 
+/// Texts of GPU kernels are compiled at run time and may include only texts beside them.
+std::optional<std::string> kernel_text_refusal(const Source& source, const std::string& path) {
+  const fs::path folder = (fs::path(OCTET_SOURCE_DIR) / source.path).parent_path();
+  if (path.find('/') == std::string::npos && fs::exists(folder / path)) return std::nullopt;
+  return "no such text stands beside it";
+}
+
+bool is_kernel_text(const Source& source) {
+  return source.path.ends_with(".cu") || source.path.ends_with(".cuh");
+}
+
 /// Why a file of `room` may not include `path`; nullopt when it may.
 std::optional<std::string> refusal(const Ranks& table, const std::string& room,
                                    const std::string& path) {
@@ -136,7 +147,8 @@ std::vector<std::string> include_problems(const std::vector<Source>& sources) {
   std::vector<std::string> problems;
   for (const Source& source : sources) {
     for (const std::string& path : own_includes(source.text)) {
-      const auto reason = refusal(ranks(), room_of(source.path), path);
+      const auto reason = is_kernel_text(source) ? kernel_text_refusal(source, path)
+                                                 : refusal(ranks(), room_of(source.path), path);
       if (reason) problems.push_back(source.path + " includes " + path + ": " + *reason);
     }
   }
