@@ -96,15 +96,32 @@ Json to_json(const AttentionProblem& problem) {
           {"layout", static_cast<int>(problem.layout)}};
 }
 
-/// Operands of random numbers for `samples` full samples.
+/// What a kernel is timed on: samples of one length.
+struct TrialSamples {
+  int64_t samples = 0;
+  int64_t length = 0;
+};
+
+/// Ragged samples are text. As many rows as the largest batch in full are full texts; fewer are
+/// taken for captions, a dozen tokens long at least.
+TrialSamples trial_for(const AttentionProblem& problem, int64_t rows, int64_t most_rows) {
+  constexpr int64_t kCaptionRows = 12;
+  if (!problem.ragged) return {std::max<int64_t>(1, rows / problem.max_rows), problem.max_rows};
+  const int64_t most_samples = std::max<int64_t>(1, most_rows / problem.max_rows);
+  const int64_t least = std::min<int64_t>(kCaptionRows, problem.max_rows);
+  const int64_t length = std::clamp<int64_t>(rows / most_samples, least, problem.max_rows);
+  return {std::max<int64_t>(1, rows / length), length};
+}
+
+/// Operands of random numbers for a trial.
 class TrialMemory {
  public:
   TrialMemory(const Device& device, const Graph& graph, const Node& node,
-              const AttentionProblem& problem, int64_t samples)
+              const AttentionProblem& problem, const TrialSamples& trial)
       : places_(graph, node, problem), problem_(problem) {
-    const int64_t rows = samples * problem.max_rows;
+    const int64_t rows = trial.samples * trial.length;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      inputs_.push_back(input(device, graph, node, i, rows, samples));
+      inputs_.push_back(input(device, graph, node, i, rows, trial));
     const int64_t width = static_cast<int64_t>(problem.heads) * problem.head_dim;
     kept_.push_back(allocate_device(device, static_cast<size_t>(rows * width) * 4));
     output_ = {problem.out_dtype, 2, {rows, width}, kept_.back().get()};
@@ -115,27 +132,26 @@ class TrialMemory {
 
  private:
   Operand input(const Device& device, const Graph& graph, const Node& node, size_t index,
-                int64_t rows, int64_t samples) {
+                int64_t rows, const TrialSamples& trial) {
     if (!has_input(node, index)) return {};
-    if (index == kRanges) return full_ranges(device, samples);
+    if (index == kRanges) return ranges_of(device, trial);
     const Value& value = graph.value(node.inputs[index]);
     const int64_t columns = value.dims.back().size();
     kept_.push_back(random_device_memory(
         device, value.dtype, static_cast<size_t>((rows + 16) * columns) * size_of(value.dtype)));
     return {value.dtype, 2, {rows, columns}, kept_.back().get()};
   }
-  Operand full_ranges(const Device& device, int64_t samples) {
-    Tensor ranges(DType::i32, {samples, 2});
+  Operand ranges_of(const Device& device, const TrialSamples& trial) {
+    Tensor ranges(DType::i32, {trial.samples, 2});
     const auto data = ranges.mutable_values<int32_t>();
-    for (int32_t i = 0; i < samples; ++i) {
-      data[2 * i] = i * problem_.max_rows;
-      data[2 * i + 1] = (i + 1) * problem_.max_rows;
+    for (size_t i = 0; i < data.size(); ++i) {
+      data[i] = static_cast<int32_t>(static_cast<int64_t>((i + 1) / 2) * trial.length);
     }
     kept_.push_back(allocate_device(device, ranges.size_bytes()));
     CudaStream stream(device);
     stream.upload(kept_.back().get(), ranges.bytes());
     stream.wait();
-    return {DType::i32, 2, {samples, 2}, kept_.back().get()};
+    return {DType::i32, 2, {trial.samples, 2}, kept_.back().get()};
   }
 
   Places places_;
@@ -146,7 +162,7 @@ class TrialMemory {
   AttentionOperands operands_;
 };
 
-Tuned tune_for(const Site& site, const AttentionProblem& problem, int64_t samples) {
+Tuned tune_for(const Site& site, const AttentionProblem& problem, const TrialSamples& trial) {
   const auto tactics = candidates(problem, site.device.properties());
   std::vector<Candidate> entrants;
   for (const AttentionTactic& tactic : tactics) {
@@ -154,12 +170,14 @@ Tuned tune_for(const Site& site, const AttentionProblem& problem, int64_t sample
     entrants.push_back({json, json.dump(), source(problem, tactic)});
   }
   std::optional<TrialMemory> memory;  // only when something is timed
-  return tune(site.device, {{"attention", to_json(problem)}, {"samples", samples}}, entrants,
-              [&](size_t candidate, const Function& function, CUstream stream) {
-                if (!memory) memory.emplace(site.device, site.graph, site.node, problem, samples);
-                launch(stream, function, memory->problem(), tactics[candidate], memory->operands(),
-                       scales_of(site.node), samples);
-              });
+  return tune(
+      site.device,
+      {{"attention", to_json(problem)}, {"samples", trial.samples}, {"length", trial.length}},
+      entrants, [&](size_t candidate, const Function& function, CUstream stream) {
+        if (!memory) memory.emplace(site.device, site.graph, site.node, problem, trial);
+        launch(stream, function, memory->problem(), tactics[candidate], memory->operands(),
+               scales_of(site.node), trial.samples);
+      });
 }
 
 std::vector<KernelSource> sources(const Site& site) {
@@ -175,9 +193,9 @@ void specialise(const Site& site, KernelChoice& choice) {
   const AttentionProblem problem = problem_of(site.device, site.graph, site.node);
   choice.tactic = Json::array();
   const octet::AttentionOperands operands = attention_operands(context_of(site.graph, site.node));
-  for (const int64_t rows : row_counts(site, site.node.inputs[operands.k.input])) {
-    const int64_t samples = std::max<int64_t>(1, rows / problem.max_rows);
-    add_way(choice, rows, tune_for(site, problem, samples));
+  const std::vector<int64_t> counts = row_counts(site, site.node.inputs[operands.k.input]);
+  for (const int64_t rows : counts) {
+    add_way(choice, rows, tune_for(site, problem, trial_for(problem, rows, counts.back())));
   }
 }
 
