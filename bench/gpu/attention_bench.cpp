@@ -199,8 +199,8 @@ double time_tactic(const Device& device, CUstream stream, const Shape& shape,
   const Function function(device, compile_kernel(text, device.properties().arch()).cubin,
                           text.entry);
   const auto issue = [&](int i) {
-    launch(stream, function, shape.problem, tactic, operands.at(i), scales_of(shape.problem),
-           shape.batch);
+    launch(stream, function, shape.problem, tactic,
+           {operands.at(i), scales_of(shape.problem), shape.batch});
   };
   const DriverTable& api = driver();
   CUgraph graph = nullptr;

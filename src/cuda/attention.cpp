@@ -100,8 +100,8 @@ int key_tile(const AttentionProblem& problem, const AttentionTactic& tactic) {
 }
 
 void launch_mma(CUstream stream, const Function& function, const AttentionProblem& problem,
-                const AttentionTactic& tactic, const AttentionOperands& operands,
-                const AttentionScales& scales, int64_t batch) {
+                const AttentionTactic& tactic, const AttentionRun& run) {
+  const auto& [operands, scales, batch] = run;
   const float softmax = problem.quantized ? scales.softmax : 1.0F;
   const MmaParameters values{operands.q,
                              operands.k,
@@ -206,12 +206,11 @@ KernelSource source(const AttentionProblem& problem, const AttentionTactic& tact
 }
 
 void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
-            const AttentionTactic& tactic, const AttentionOperands& operands,
-            const AttentionScales& scales, int64_t batch) {
+            const AttentionTactic& tactic, const AttentionRun& run) {
   const auto issue = tactic.kernel == AttentionKernel::mma    ? launch_mma
                      : tactic.kernel == AttentionKernel::sm90 ? launch_sm90
                                                               : launch_sm90_long;
-  issue(stream, function, problem, tactic, operands, scales, batch);
+  issue(stream, function, problem, tactic, run);
 }
 
 }  // namespace octet::cuda

@@ -98,10 +98,15 @@ struct AttentionScales {
   float y = 1;        ///< of the output's codes; unused when it is f16
 };
 
+/// What differs from run to run.
+struct AttentionRun {
+  AttentionOperands operands;
+  AttentionScales scales;
+  int64_t batch = 0;  ///< samples; more than none
+};
+
 /// Issues the kernel on `stream` and returns. `function` is `source(problem, tactic)`, compiled.
-/// `batch` samples; more than none.
 void launch(CUstream stream, const Function& function, const AttentionProblem& problem,
-            const AttentionTactic& tactic, const AttentionOperands& operands,
-            const AttentionScales& scales, int64_t batch);
+            const AttentionTactic& tactic, const AttentionRun& run);
 
 }  // namespace octet::cuda

@@ -175,8 +175,8 @@ Tuned tune_for(const Site& site, const AttentionProblem& problem, const TrialSam
       {{"attention", to_json(problem)}, {"samples", trial.samples}, {"length", trial.length}},
       entrants, [&](size_t candidate, const Function& function, CUstream stream) {
         if (!memory) memory.emplace(site.device, site.graph, site.node, problem, trial);
-        launch(stream, function, memory->problem(), tactics[candidate], memory->operands(),
-               scales_of(site.node), trial.samples);
+        launch(stream, function, memory->problem(), tactics[candidate],
+               {memory->operands(), scales_of(site.node), trial.samples});
       });
 }
 
@@ -217,8 +217,8 @@ class Attention final : public runtime::Kernel {
     const Launcher& way = way_for(ways_, args.inputs[rows_input_].rows());
     AttentionProblem problem = problem_;
     const AttentionOperands operands = places_.at(args.inputs, args.outputs[0], problem);
-    launch(handle_of(args.stream), way.function, problem, way.tactic, operands, scales_,
-           places_.samples(args.inputs));
+    launch(handle_of(args.stream), way.function, problem, way.tactic,
+           {operands, scales_, places_.samples(args.inputs)});
   }
 
  private:

@@ -16,15 +16,13 @@ std::vector<AttentionTactic> candidates_sm90(const AttentionProblem& problem,
 /// kernels/attention_sm90.cu: few keys in one pass, 8 rows at most behind the tiles of 64.
 KernelSource source_sm90(const AttentionProblem& problem, const AttentionTactic& tactic);
 void launch_sm90(CUstream stream, const Function& function, const AttentionProblem& problem,
-                 const AttentionTactic& tactic, const AttentionOperands& operands,
-                 const AttentionScales& scales, int64_t batch);
+                 const AttentionTactic& tactic, const AttentionRun& run);
 
 /// kernels/attention_sm90_long.cu: any number of keys that fits into shared memory, in two passes.
 std::vector<AttentionTactic> candidates_sm90_long(const AttentionProblem& problem,
                                                   const DeviceProperties& device);
 KernelSource source_sm90_long(const AttentionProblem& problem, const AttentionTactic& tactic);
 void launch_sm90_long(CUstream stream, const Function& function, const AttentionProblem& problem,
-                      const AttentionTactic& tactic, const AttentionOperands& operands,
-                      const AttentionScales& scales, int64_t batch);
+                      const AttentionTactic& tactic, const AttentionRun& run);
 
 }  // namespace octet::cuda

@@ -151,8 +151,8 @@ KernelSource source_sm90_long(const AttentionProblem& problem, const AttentionTa
 }
 
 void launch_sm90_long(CUstream stream, const Function& function, const AttentionProblem& problem,
-                      const AttentionTactic& tactic, const AttentionOperands& operands,
-                      const AttentionScales& scales, int64_t batch) {
+                      const AttentionTactic& tactic, const AttentionRun& run) {
+  const auto& [operands, scales, batch] = run;
   const Maps maps = make_maps(problem, operands, batch);
   const float y = problem.out_dtype == DType::f8e4m3 ? scales.y : 1.0F;
   const float softmax = problem.quantized ? scales.softmax : 1.0F;

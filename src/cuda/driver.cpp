@@ -177,6 +177,7 @@ std::shared_ptr<std::byte> allocate_device(const Device& device, size_t bytes) {
   check_cuda(
       driver().memory_alloc(&address, std::max<size_t>(bytes, 1)),
       fmt::format("allocating {:.1f} MiB on the device", static_cast<double>(bytes) / 1048576));
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the driver gives addresses as numbers
   return {reinterpret_cast<std::byte*>(address), [&device](std::byte* data) {
             device.make_current();
             static_cast<void>(driver().memory_free(address_of(data)));

@@ -159,7 +159,10 @@ double estimated_clocks(const GemmProblem& problem, const GemmTactic& tactic, in
                         int multiprocessors) {
   constexpr double kBytesPerClock = 61;
   constexpr double kLaunch = 2500;
-  const auto ceil_div = [](int64_t a, int64_t b) { return static_cast<double>((a + b - 1) / b); };
+  const auto ceil_div = [](int64_t a, int64_t b) {
+    const int64_t quotient = (a + b - 1) / b;
+    return static_cast<double>(quotient);
+  };
   const double slabs = slab_count(problem, tactic);
   const auto tiles =
       static_cast<int64_t>(ceil_div(rows, tactic.rows)) * panel_count(problem, tactic);
@@ -216,6 +219,48 @@ std::vector<GemmTactic> all_tactics(const GemmProblem& problem, const DeviceProp
   return all;
 }
 
+/// Why a resident panel cannot be used, in words; empty when it can. The others likewise.
+std::string refusal_resident(const GemmProblem& problem, const GemmTactic& tactic,
+                             const DeviceProperties& device) {
+  if (slab_count(problem, tactic) > kMostResidentSlabs) return "K is too large";
+  if (panel_count(problem, tactic) > device.multiprocessors) return "more panels than blocks";
+  return fits_registers(problem, tactic) ? "" : "too few registers";
+}
+
+std::string refusal_deferred(const GemmProblem& problem, const GemmTactic& tactic) {
+  if (transposes(problem)) return "it stores nothing transposed";
+  if (problem.out_dtype == DType::f32) return "it keeps results in 16 bytes";
+  if (problem.residual && problem.out_dtype != DType::f16) return "the residual does not fit";
+  return deferred_slabs(problem, tactic) < 1 ? "K is too small" : "";
+}
+
+std::string refusal_split(const GemmProblem& problem, const GemmTactic& tactic) {
+  if (tactic.rows != 64 * tactic.consumers || tactic.consumers > 2) return "it has other rows";
+  if (transposes(problem) && tactic.splits > 1) return "it stores nothing transposed";
+  if (tactic.splits > slab_count(problem, tactic)) return "K is too small";
+  if (!fits_registers(problem, tactic)) return "too few registers";
+  const bool sums_fit =
+      tactic.stages * (tactic.rows + tactic.columns) * 128 >= 4 * tactic.rows * tactic.columns;
+  return tactic.splits == 1 || sums_fit ? "" : "the sums do not fit into the stages";
+}
+
+std::string refusal_of_kernel(const GemmProblem& problem, const GemmTactic& tactic,
+                              const DeviceProperties& device) {
+  switch (tactic.kernel) {
+    case GemmKernel::resident:
+      return refusal_resident(problem, tactic, device);
+    case GemmKernel::streamed:
+      return fits_registers(problem, tactic) ? "" : "too few registers";
+    case GemmKernel::deferred:
+      return refusal_deferred(problem, tactic);
+    case GemmKernel::split:
+      return refusal_split(problem, tactic);
+    case GemmKernel::mma:
+      return {};
+  }
+  return {};
+}
+
 }  // namespace
 
 int block_threads(const GemmTactic& tactic) {
@@ -240,7 +285,6 @@ int64_t shared_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
 std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
                     const DeviceProperties& device) {
   if (std::string reason = refusal(problem); !reason.empty()) return reason;
-  const int slabs = slab_count(problem, tactic);
   if (tactic.kernel != GemmKernel::mma && device.major != 9) return "it needs sm_90a";
   if (tactic.kernel == GemmKernel::mma && tactic.programmatic) return "it does not wait";
   if (tactic.stages < 3) return "fewer than 3 stages fit into shared memory";
@@ -249,31 +293,7 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
   if (transposes(problem) && problem.transposed_from % tactic.columns != 0) {
     return "the transposed part begins inside a tile";
   }
-  switch (tactic.kernel) {
-    case GemmKernel::resident:
-      if (slabs > kMostResidentSlabs) return "K is too large";
-      if (panel_count(problem, tactic) > device.multiprocessors) return "more panels than blocks";
-      return fits_registers(problem, tactic) ? "" : "too few registers";
-    case GemmKernel::streamed:
-      return fits_registers(problem, tactic) ? "" : "too few registers";
-    case GemmKernel::deferred:
-      if (transposes(problem)) return "it stores nothing transposed";
-      if (problem.out_dtype == DType::f32) return "it keeps results in 16 bytes";
-      if (problem.residual && problem.out_dtype != DType::f16) return "the residual does not fit";
-      return deferred_slabs(problem, tactic) < 1 ? "K is too small" : "";
-    case GemmKernel::split:
-      if (tactic.rows != 64 * tactic.consumers || tactic.consumers > 2) return "it has other rows";
-      if (transposes(problem) && tactic.splits > 1) return "it stores nothing transposed";
-      if (tactic.splits > slabs) return "K is too small";
-      if (!fits_registers(problem, tactic)) return "too few registers";
-      return tactic.splits > 1 && tactic.stages * (tactic.rows + tactic.columns) * 128 <
-                                      4 * tactic.rows * tactic.columns
-                 ? "the sums do not fit into the stages"
-                 : "";
-    case GemmKernel::mma:
-      return {};
-  }
-  return {};
+  return refusal_of_kernel(problem, tactic, device);
 }
 
 std::string to_string(const GemmTactic& tactic) {

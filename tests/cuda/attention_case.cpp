@@ -361,7 +361,7 @@ Comparison run_case(const Device& device, const AttentionCase& c, const Attentio
   std::vector<std::byte> first;
   for (int run = 0; run < runs; ++run) {
     y.fill(kPoison);
-    launch(nullptr, function, c.problem, tactic, operands, data.scales, c.batch);
+    launch(nullptr, function, c.problem, tactic, {operands, data.scales, c.batch});
     const std::vector<std::byte> bytes = y.download();
     check(first.empty() || first == bytes, "run {} differs from the first", run);
     first = bytes;
