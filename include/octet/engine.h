@@ -45,7 +45,8 @@ struct Signature {
 /// be used from any thread.
 class Engine {
  public:
-  /// Maps the plan and checks it. `backend`: "auto", "cpu" or "reference".
+  /// Maps the plan and checks it. `backend`: "auto" is the one it was built
+  /// for; "cuda" or "cuda:N" chooses the device.
   static Result<Engine> load(const std::filesystem::path& plan,
                              const std::string& backend = "auto");
 
