@@ -54,8 +54,8 @@ struct BatchRange {
   int64_t max = 32;
 };
 
-/// Compiles an ONNX file into a plan for `backend`: "cpu", "cuda", "cuda:N", "reference", or "auto",
-/// the GPU where there is one, else the CPU.
+/// Compiles an ONNX file into a plan for `backend`: "cpu", "cuda", "cuda:N", "reference", or
+/// "auto", the GPU where there is one, else the CPU.
 Result<void> compile(const std::filesystem::path& onnx_file, const std::filesystem::path& plan,
                      const BatchRange& batch = {}, const std::string& backend = "auto");
 

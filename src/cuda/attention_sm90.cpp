@@ -145,8 +145,7 @@ std::string refusal_sm90(const AttentionProblem& problem, const DeviceProperties
   if (problem.causal || problem.ragged || problem.pooled_query) {
     return "samples must be whole and see all their rows";
   }
-  std::string reason =
-      is_e4m3(problem) ? refusal_of_codes(problem) : refusal_of_halves(problem);
+  std::string reason = is_e4m3(problem) ? refusal_of_codes(problem) : refusal_of_halves(problem);
   if (!reason.empty() || fits_one_pass(problem)) return reason;
   return candidates_sm90_long(problem, device).empty() ? "too many rows for shared memory" : "";
 }
