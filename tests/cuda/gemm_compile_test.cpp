@@ -65,7 +65,7 @@ TEST_P(GemmCompileTest, EveryKernelCompilesWithoutSpills) {
 
 INSTANTIATE_TEST_SUITE_P(Architectures, GemmCompileTest,
                          ::testing::Values("sm_89", "sm_90a", "sm_120a"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& parameter) { return std::string(parameter.param); });
 
 }  // namespace
 }  // namespace octet::cuda
