@@ -3,7 +3,7 @@
 
     bench/gpu/towers.py --octet build/release/octet [--arch ViT-L-14] [--work DIR] [--json FILE]
                         [--precisions fp8,fp16] [--towers image,text] [--batches 1,8,32,128]
-                        [--sustained SECONDS] [--products build/release/octet_gpu_bench]
+                        [--sustained SECONDS] [--products build/release/octet_gpu_gemm_bench]
 
 Writes a checkpoint with random weights, quantizes, exports and builds it (kept in --work, so that a
 second run is quick), then times every engine with `octet bench`:
