@@ -35,8 +35,7 @@ std::shared_ptr<const Engine> Engine::load(Plan plan, const Backend& backend) {
                backend.name());
   }
   if (plan.target != backend.target()) {
-    log_info("the plan was built on {} and runs on {}; its packing suits both", plan.target,
-             backend.target());
+    log_info("the plan was built on {} and runs on {}", plan.target, backend.target());
   }
   std::shared_ptr<Engine> engine(new Engine(std::move(plan), backend));
   const Graph& graph = engine->plan_.graph;

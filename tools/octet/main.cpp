@@ -47,7 +47,7 @@ void add_global_flags(CLI::App& app, GlobalFlags& flags, Context& context) {
   app.add_option("--threads", flags.threads, "threads of the CPU backend; 0 means one per core")
       ->check(CLI::Range(0, 1024));
   app.add_option("--device", flags.device, "which GPU the CUDA backend uses")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1023));
   auto* verbose = app.add_flag("-v,--verbose", flags.verbose, "say more on stderr");
   app.add_flag("-q,--quiet", flags.quiet, "warnings and errors only, no progress")
       ->excludes(verbose);
