@@ -50,13 +50,11 @@ void add_layer(std::vector<Product>& all, const std::string& name, int64_t rows,
   constexpr DType kE4M3 = DType::f8e4m3;
   constexpr DType kF16 = DType::f16;
   const int64_t n = 3 * width;
+  all.push_back({name + " qkv", rows, {kE4M3, kE4M3, n, width, none, false, true, 2 * width}});
+  all.push_back({name + " out", rows, {kE4M3, kF16, width, width, none, true, false, -1}});
   all.push_back(
-      {name + " qkv", rows, {kE4M3, kE4M3, n, width, none, false, true, false, 2 * width}});
-  all.push_back({name + " out", rows, {kE4M3, kF16, width, width, none, true, false, false, -1}});
-  all.push_back(
-      {name + " fc1", rows, {kE4M3, kE4M3, 4 * width, width, quick_gelu, false, false, false, -1}});
-  all.push_back(
-      {name + " fc2", rows, {kE4M3, kF16, width, 4 * width, none, true, false, false, -1}});
+      {name + " fc1", rows, {kE4M3, kE4M3, 4 * width, width, quick_gelu, false, false, -1}});
+  all.push_back({name + " fc2", rows, {kE4M3, kF16, width, 4 * width, none, true, false, -1}});
 }
 
 /// ViT-L/14: 257 tokens of 1024; its text tower 77 of 768.
@@ -74,14 +72,13 @@ std::vector<Product> products() {
   constexpr DType kE4M3 = DType::f8e4m3;
   constexpr DType kF16 = DType::f16;
   const int64_t rows = 128 * 257;
-  all.push_back({"channels out", rows, {kE4M3, kF16, 1024, 1024, none, true, true, false, -1}});
-  all.push_back(
-      {"channels fc1", rows, {kE4M3, kE4M3, 4096, 1024, quick_gelu, false, true, false, -1}});
-  all.push_back({"channels fc2", rows, {kE4M3, kF16, 1024, 4096, none, true, true, false, -1}});
-  all.push_back({"f16 qkv", rows, {kF16, kF16, 3072, 1024, none, false, false, false, -1}});
-  all.push_back({"f16 out", rows, {kF16, kF16, 1024, 1024, none, true, false, false, -1}});
-  all.push_back({"f16 fc1", rows, {kF16, kF16, 4096, 1024, quick_gelu, false, false, false, -1}});
-  all.push_back({"f16 fc2", rows, {kF16, kF16, 1024, 4096, none, true, false, false, -1}});
+  all.push_back({"channels out", rows, {kE4M3, kF16, 1024, 1024, none, true, true, -1}});
+  all.push_back({"channels fc1", rows, {kE4M3, kE4M3, 4096, 1024, quick_gelu, false, true, -1}});
+  all.push_back({"channels fc2", rows, {kE4M3, kF16, 1024, 4096, none, true, true, -1}});
+  all.push_back({"f16 qkv", rows, {kF16, kF16, 3072, 1024, none, false, false, -1}});
+  all.push_back({"f16 out", rows, {kF16, kF16, 1024, 1024, none, true, false, -1}});
+  all.push_back({"f16 fc1", rows, {kF16, kF16, 4096, 1024, quick_gelu, false, false, -1}});
+  all.push_back({"f16 fc2", rows, {kF16, kF16, 1024, 4096, none, true, false, -1}});
   return all;
 }
 

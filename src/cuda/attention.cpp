@@ -40,7 +40,6 @@ struct MmaParameters {
   float score_factor;
   float inverse_softmax_scale;
   float value_factor;
-  float inverse_y_scale;
 };
 
 KernelSource mma_source(const AttentionProblem& problem, const AttentionTactic& tactic) {
@@ -59,8 +58,7 @@ KernelSource mma_source(const AttentionProblem& problem, const AttentionTactic& 
            {"CAUSAL", flag(problem.causal)},
            {"RAGGED", flag(problem.ragged)},
            {"POOLED", flag(problem.pooled_query)},
-           {"QUANTIZED", flag(problem.quantized)},
-           {"F16_STEPS", flag(problem.f16_steps)}},
+           {"QUANTIZED", flag(problem.quantized)}},
           ""};
 }
 
@@ -103,17 +101,12 @@ void launch_mma(CUstream stream, const Function& function, const AttentionProble
                 const AttentionTactic& tactic, const AttentionRun& run) {
   const auto& [operands, scales, batch] = run;
   const float softmax = problem.quantized ? scales.softmax : 1.0F;
-  const MmaParameters values{operands.q,
-                             operands.k,
-                             operands.v,
-                             operands.ranges,
-                             operands.y,
-                             problem.max_rows,
-                             tactic.blocks,
-                             scales.scale * scales.q * scales.k,
-                             1 / softmax,
-                             softmax * scales.v,
-                             problem.out_dtype == DType::f8e4m3 ? 1 / scales.y : 1.0F};
+  const float inverse_y = problem.out_dtype == DType::f8e4m3 ? 1 / scales.y : 1.0F;
+  const MmaParameters values{operands.q,    operands.k,
+                             operands.v,    operands.ranges,
+                             operands.y,    problem.max_rows,
+                             tactic.blocks, scales.scale * scales.q * scales.k,
+                             1 / softmax,   softmax * scales.v * inverse_y};
   const int64_t pitch = rounded_up(problem.head_dim, 16) + 8;  // in shared memory
   const int64_t rows = 16 * tactic.warps + key_tile(problem, tactic);
   const LaunchShape shape{static_cast<unsigned>(batch * problem.heads * tactic.blocks),

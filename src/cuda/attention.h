@@ -40,7 +40,6 @@ struct AttentionProblem {
   bool ragged = false;        ///< samples lie where `ranges` says
   bool pooled_query = false;  ///< q and the output have one row a sample
   bool quantized = true;      ///< the normalised probabilities are E4M3 codes
-  bool f16_steps = false;     ///< every step rounds to FP16, as the plain graph's do
   AttentionLayout layout = AttentionLayout::rows;
   int64_t q_pitch = 64;
   int64_t k_pitch = 64;
@@ -52,11 +51,8 @@ struct AttentionProblem {
 std::string refusal(const AttentionProblem& problem, const DeviceProperties& device);
 
 enum class AttentionKernel {
-  mma,  ///< any device, `rows`
-  /// Hopper: `values_transposed`, or f16 by `rows`. Leaves out f16_steps, the rounding of scores
-  /// and probabilities to FP16: its FP8 products round more coarsely, and FP16 probabilities are
-  /// rounded.
-  sm90,
+  mma,        ///< any device, `rows`
+  sm90,       ///< Hopper: `values_transposed`, or f16 by `rows`
   sm90_long,  ///< the same for any number of rows; two passes over the keys
 };
 

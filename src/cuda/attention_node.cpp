@@ -83,17 +83,11 @@ class Places {
 };
 
 Json to_json(const AttentionProblem& problem) {
-  return {{"dtype", name_of(problem.dtype)},
-          {"out", name_of(problem.out_dtype)},
-          {"heads", problem.heads},
-          {"head_dim", problem.head_dim},
-          {"max_rows", problem.max_rows},
-          {"causal", problem.causal},
-          {"ragged", problem.ragged},
-          {"pooled_query", problem.pooled_query},
-          {"quantized", problem.quantized},
-          {"f16_steps", problem.f16_steps},
-          {"layout", static_cast<int>(problem.layout)}};
+  return {{"dtype", name_of(problem.dtype)}, {"out", name_of(problem.out_dtype)},
+          {"heads", problem.heads},          {"head_dim", problem.head_dim},
+          {"max_rows", problem.max_rows},    {"causal", problem.causal},
+          {"ragged", problem.ragged},        {"pooled_query", problem.pooled_query},
+          {"quantized", problem.quantized},  {"layout", static_cast<int>(problem.layout)}};
 }
 
 /// What a kernel is timed on: samples of one length.

@@ -34,24 +34,19 @@ bool uniform(std::span<const float> values) {
   return std::ranges::all_of(values, [&](float value) { return value == values[0]; });
 }
 
-/// The four numbers of a column, in the order of the packed rows.
+/// The numbers of a column, in the order of the packed rows.
 struct ColumnNumbers {
   float scale;
   float bias;
-  float alpha;
-  float factor;
+  float factor;  ///< of the result
 };
 
-ColumnNumbers folded(const GemmProblem& problem, ColumnNumbers n) {
-  if (problem.f16_steps) return n;
-  n.scale *= n.alpha;
-  n.bias *= n.alpha;
-  n.alpha = 1;
+ColumnNumbers folded(const GemmProblem& problem, const ColumnNumbers& n) {
   if (folds_quick_gelu(problem)) {
-    return {n.scale * kQuickGeluHalf, n.bias * kQuickGeluHalf, 1, 0.5F * n.factor / kQuickGeluHalf};
+    return {n.scale * kQuickGeluHalf, n.bias * kQuickGeluHalf, 0.5F * n.factor / kQuickGeluHalf};
   }
   if (multiplies_last(problem)) return n;
-  return {n.scale * n.factor, n.bias * n.factor, 1, 1};
+  return {n.scale * n.factor, n.bias * n.factor, 1};
 }
 
 void check_epilogue(const GemmProblem& problem, const GemmEpilogue& epilogue) {
@@ -159,12 +154,12 @@ void check_operands(const GemmProblem& problem, const GemmOperands& operands) {
 
 bool folds_quick_gelu(const GemmProblem& problem) {
   return problem.activation == GemmActivation::quick_gelu && problem.out_dtype == DType::f8e4m3 &&
-         !problem.residual && !problem.f16_steps;
+         !problem.residual;
 }
 
 bool multiplies_last(const GemmProblem& problem) {
   if (problem.out_dtype != DType::f8e4m3 || folds_quick_gelu(problem)) return false;
-  return problem.f16_steps || problem.residual || problem.activation != GemmActivation::none;
+  return problem.residual || problem.activation != GemmActivation::none;
 }
 
 std::string refusal(const GemmProblem& problem) {
@@ -217,13 +212,14 @@ Tensor pack_weight(const GemmProblem& problem, const Tensor& weight) {
 Tensor pack_epilogue(const GemmProblem& problem, const GemmEpilogue& epilogue) {
   check_epilogue(problem, epilogue);
   const int64_t padded = padded_columns(problem.n);
-  Tensor packed(DType::f32, {4, padded});
+  Tensor packed(DType::f32, {kEpilogueRows, padded});
   const auto values = packed.mutable_values<float>();
   for (int64_t column = 0; column < problem.n; ++column) {
-    const ColumnNumbers n =
-        folded(problem, {at(epilogue.scale, column, 1), at(epilogue.bias, column, 0),
-                         at(epilogue.alpha, column, 1), 1 / at(epilogue.out_scale, column, 1)});
-    const std::array rows{n.scale, n.bias, n.alpha, n.factor};
+    const float alpha = at(epilogue.alpha, column, 1);
+    const ColumnNumbers n = folded(
+        problem, {at(epilogue.scale, column, 1) * alpha, at(epilogue.bias, column, 0) * alpha,
+                  1 / at(epilogue.out_scale, column, 1)});
+    const std::array rows{n.scale, n.bias, n.factor};
     for (size_t row = 0; row < rows.size(); ++row) {
       values[row * static_cast<size_t>(padded) + static_cast<size_t>(column)] = rows[row];
     }

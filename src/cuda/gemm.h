@@ -29,7 +29,6 @@ struct GemmProblem {
   GemmActivation activation = GemmActivation::none;
   bool residual = false;       ///< an f16 tensor is added
   bool column_scales = false;  ///< scale * alpha (and 1 / out_scale) differ between columns
-  bool f16_steps = false;      ///< every step rounds to FP16, as the plain graph's do
   /// Columns from here on (a multiple of 64) are stored transposed, feature by feature, as
   /// attention takes V; only for f8e4m3 results. -1: none.
   int64_t transposed_from = -1;
@@ -95,9 +94,12 @@ struct GemmEpilogue {
   std::span<const float> out_scale;  ///< of the stored codes; empty: 1
 };
 
-/// The epilogue's numbers as kernels take them, F32 [4, padded_columns(n)]: factors folded into one
-/// another where the rounding of steps allows. With an activation or a residual, out_scale is one
-/// for all columns.
+/// Rows of a packed epilogue.
+constexpr int64_t kEpilogueRows = 3;
+
+/// The epilogue's numbers as kernels take them, F32 [kEpilogueRows, padded_columns(n)]: scale and
+/// bias with alpha folded into them, and a factor of the result, folded too where neither
+/// activation nor residual stands between. With one of these, out_scale is one for all columns.
 Tensor pack_epilogue(const GemmProblem& problem, const GemmEpilogue& epilogue);
 
 /// Device addresses; pitches in elements. Rows start at multiples of 16 bytes.

@@ -50,7 +50,7 @@ int deferred_slabs(const GemmProblem& problem, const GemmTactic& tactic) {
 
 /// Do the epilogue's numbers of a whole panel fit into registers beside sums and residual?
 bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
-  if (tactic.kernel != GemmKernel::resident || problem.f16_steps) return false;
+  if (tactic.kernel != GemmKernel::resident) return false;
   const int numbers = tactic.columns / 4 * (problem.column_scales ? 2 : 1);
   const int residual = problem.residual ? tactic.columns / 4 : 0;
   constexpr int kOthers = 48;
@@ -61,8 +61,7 @@ bool keeps_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
 /// Do sums and residual of a tile, with what it takes to finish them?
 bool fits_registers(const GemmProblem& problem, const GemmTactic& tactic) {
   const int residual = problem.residual ? tactic.columns / 4 : 0;
-  const bool many_numbers = problem.column_scales || problem.f16_steps;
-  const int others = many_numbers ? 56 : tactic.kernel == GemmKernel::split ? 48 : 40;
+  const int others = problem.column_scales ? 56 : tactic.kernel == GemmKernel::split ? 48 : 40;
   const int registers = tactic.consumers == 1 ? 240 : register_shares(tactic.consumers).consumer;
   return tactic.columns / 2 + residual + others <= registers;
 }
@@ -72,12 +71,12 @@ constexpr int kMostResidentSlabs = 13;
 
 /// Are they copied to shared memory? There the compiler does not load all of them at once, for
 /// which it has no registers.
-bool shares_numbers(const GemmProblem& problem, const GemmTactic& tactic) {
-  return tactic.kernel == GemmKernel::deferred && !problem.f16_steps;
+bool shares_numbers(const GemmTactic& tactic) {
+  return tactic.kernel == GemmKernel::deferred;
 }
 
 int64_t shared_number_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
-  if (!shares_numbers(problem, tactic)) return 0;
+  if (!shares_numbers(tactic)) return 0;
   return padded_columns(problem.n) * (problem.column_scales ? 8 : 4);
 }
 
@@ -86,7 +85,6 @@ std::string activation(const GemmProblem& problem) {
     case GemmActivation::none:
       return "identity";
     case GemmActivation::quick_gelu:
-      if (problem.f16_steps) return "quick_gelu_steps";
       return folds_quick_gelu(problem) ? "quick_gelu_folded" : "quick_gelu";
     case GemmActivation::gelu:
       return "gelu";
@@ -115,7 +113,6 @@ Defines common_defines(const GemmProblem& problem, const GemmTactic& tactic) {
           {"RESIDUAL", number(problem.residual ? 1 : 0)},
           {"COLUMN_SCALES", number(problem.column_scales ? 1 : 0)},
           {"FACTOR", number(multiplies_last(problem) ? 1 : 0)},
-          {"F16_STEPS", number(problem.f16_steps ? 1 : 0)},
           {"TILE_COLUMNS", number(tactic.columns)},
           {"STAGES", number(tactic.stages)}};
 }
@@ -146,7 +143,7 @@ KernelSource sm90_source(const GemmProblem& problem, const GemmTactic& tactic) {
        {"CONSUMER_REGISTERS", std::to_string(registers.consumer)},
        {"PRODUCER_REGISTERS", std::to_string(registers.producer)},
        {"NUMBERS", keeps_numbers(problem, tactic) ? "KeptNumbers<kGroups>" : "FetchedNumbers"},
-       {"SHARED_NUMBERS", std::to_string(shares_numbers(problem, tactic) ? 1 : 0)},
+       {"SHARED_NUMBERS", std::to_string(shares_numbers(tactic) ? 1 : 0)},
        {"DEFERRED_SLABS", std::to_string(deferred_slabs(problem, tactic))},
        {"SPLITS", std::to_string(tactic.splits)}});
   return source;

@@ -79,8 +79,9 @@ bool all_equal(const std::vector<float>& values) {
   return std::ranges::all_of(values, [&](float value) { return value == values.front(); });
 }
 
-/// Rounds once, at the end: `steps` would round every step to FP16 as the plain graph does, which
-/// is finer than E4M3 and would take a third of the time of a product with an activation.
+/// Rounds once, at the end, also where the node asks for `steps`: FP16, to which every step would
+/// be rounded, is finer than E4M3, and rounding would take a third of the time of a product with an
+/// activation.
 GemmProblem problem_of(const Device& device, const Graph& graph, const Node& node) {
   GemmProblem problem;
   problem.operand_dtype = graph.value(node.inputs[kX]).dtype;
@@ -149,8 +150,8 @@ class TrialMemory {
         weight_(random_device_memory(
             device, problem.operand_dtype,
             bytes(padded_columns(problem.n) + 64, problem.k + 128, problem.operand_dtype))),
-        epilogue_(random_device_memory(device, DType::f32,
-                                       bytes(4, padded_columns(problem.n), DType::f32))),
+        epilogue_(random_device_memory(
+            device, DType::f32, bytes(kEpilogueRows, padded_columns(problem.n), DType::f32))),
         residual_(random_device_memory(device, DType::f16, bytes(rows, problem.n, DType::f16))),
         out_(allocate_device(device, bytes(rows + 16, problem.n, problem.out_dtype))) {
     Operand x{problem.operand_dtype, 2, {rows, problem.k}, a_.get()};
@@ -185,7 +186,6 @@ Json to_json(const GemmProblem& problem) {
           {"activation", static_cast<int>(problem.activation)},
           {"residual", problem.residual},
           {"column_scales", problem.column_scales},
-          {"f16_steps", problem.f16_steps},
           {"transposed_from", problem.transposed_from}};
 }
 

@@ -107,20 +107,14 @@ SampleData random_sample(const AttentionCase& c, int64_t rows, float code_scale,
   return data;
 }
 
-double step(const AttentionProblem& problem, double value) {
-  return problem.f16_steps ? round_to_f16(static_cast<float>(value)) : value;
-}
-
 std::vector<double> probabilities(const AttentionProblem& problem, const AttentionScales& scales,
                                   std::vector<double> scores) {
-  for (double& score : scores) {
-    score = step(problem, score * double{scales.scale} * scales.q * scales.k);
-  }
+  for (double& score : scores) score *= double{scales.scale} * scales.q * scales.k;
   const double peak = std::ranges::max(scores);
   double sum = 0;
   for (double& score : scores) sum += score = std::exp(score - peak);
   for (double& p : scores) {
-    p = step(problem, p / sum);
+    p /= sum;
     if (problem.quantized) {
       p = double{e4m3_to_f32(f32_to_e4m3(static_cast<float>(p / scales.softmax)))} * scales.softmax;
     }
@@ -151,7 +145,7 @@ void attend(const AttentionProblem& problem, const AttentionScales& scales, int6
       const float* v = &data.v[static_cast<size_t>(key * width + head)];
       for (int d = 0; d < problem.head_dim; ++d) y[d] += p[static_cast<size_t>(key)] * v[d];
     }
-    for (int d = 0; d < problem.head_dim; ++d) y[d] = step(problem, y[d] * scales.v);
+    for (int d = 0; d < problem.head_dim; ++d) y[d] *= scales.v;
   }
 }
 

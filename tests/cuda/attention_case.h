@@ -37,8 +37,7 @@ struct AttentionData {
   std::vector<bool> written;  ///< rows of y that belong to a sample
 };
 
-/// Random operands and the result in float64, with the graph's rounding of probabilities (and
-/// steps).
+/// Random operands and the result in float64, with the graph's rounding of probabilities.
 AttentionData make_data(const AttentionCase& problem_case);
 
 /// How an output compares with the result.

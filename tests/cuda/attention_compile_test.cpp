@@ -47,7 +47,7 @@ std::vector<AttentionProblem> problems() {
   text.causal = true;
   all.push_back(text);
   all.push_back(in_f16(text));
-  text.ragged = text.f16_steps = true;
+  text.ragged = true;
   all.push_back(text);
   AttentionProblem pooled = problem_of(64, 197, rows);
   pooled.pooled_query = true;

@@ -175,14 +175,5 @@ TEST_F(AttentionTest, Fp16Output) {
   }());
 }
 
-TEST_F(AttentionTest, RoundedSteps) {
-  for (const DType dtype : {DType::f8e4m3, DType::f16}) {
-    AttentionCase c = case_of(3, 4, 64, 77);
-    c.problem.dtype = dtype;
-    c.problem.f16_steps = true;
-    expect_right(c);
-  }
-}
-
 }  // namespace
 }  // namespace octet::cuda

@@ -92,18 +92,6 @@ double activated(GemmActivation activation, double x) {
   return x;
 }
 
-double step(const GemmProblem& problem, double value) {
-  return problem.f16_steps ? round_to_f16(static_cast<float>(value)) : value;
-}
-
-double activated_in_steps(const GemmProblem& problem, double x) {
-  if (!problem.f16_steps || problem.activation != GemmActivation::quick_gelu) {
-    return step(problem, activated(problem.activation, x));
-  }
-  const double inner = step(problem, 1.7021484375 * x);
-  return step(problem, x * step(problem, 1 / (1 + std::exp(-inner))));
-}
-
 std::vector<int64_t> rows_to_check(int64_t rows) {
   std::set<int64_t> chosen;
   for (int64_t i = 0; i < 8; ++i) {
@@ -181,14 +169,12 @@ struct Reference {
       }
     }
     for (size_t column = 0; column < n; ++column) {
-      double value = step(problem, sums[column] * numbers.scale[column]);
-      value = step(problem, value + numbers.bias[column]);
-      value = step(problem, value * numbers.alpha[column]);
-      value = activated_in_steps(problem, value);
+      double value = sums[column] * numbers.scale[column] + numbers.bias[column];
+      value = activated(problem.activation, value * numbers.alpha[column]);
       double size = sizes[column] * numbers.scale[column] * numbers.alpha[column];
       if (problem.residual) {
         const float added = f16_to_f32(residual[static_cast<size_t>(row) * n + column]);
-        value = step(problem, value + added);
+        value += added;
         size += std::abs(added);
       }
       y[column] = value / numbers.out_scale[column];

@@ -7,9 +7,8 @@
 //  - otherwise keys pass twice, first for maximum and sum, then for the probabilities.
 //
 // Defines: T, Y (f16 or e4m3), HEADS, HEAD_DIM (a multiple of 8), Q_PITCH, K_PITCH, V_PITCH (from
-// row to row, in elements), MAX_KEYS, WARPS,  CAUSAL, RAGGED (samples by `ranges`,
-// otherwise of `rows` rows each), POOLED (one query row a sample), QUANTIZED (probabilities),
-// F16_STEPS.
+// row to row, in elements), MAX_KEYS, WARPS, CAUSAL, RAGGED (samples by `ranges`,
+// otherwise of `rows` rows each), POOLED (one query row a sample), QUANTIZED (probabilities).
 #include "common.cuh"
 #include "mma_sync.cuh"
 
@@ -32,8 +31,6 @@ constexpr int kThreadsAtATime = kDim * sizeof(T) > 64 || WARPS < 3 ? kThreads
                                 : CAUSAL && __CUDA_ARCH__ >= 900   ? 640
                                                                    : 480;
 constexpr int kBlocksAtATime = kThreadsAtATime / kThreads;
-// Together with the keys of a short sample, where rounding does not take the registers.
-constexpr bool kValuesEarly = !F16_STEPS;
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kNone = -1e38f;  // the score of a key that counts for nothing
 
@@ -141,8 +138,8 @@ struct Rows {
   int first;  // row of half 0 in this lane
   int keys;
   int seen;       // of these by any row of the warp; a multiple of 16 at most is computed
-  float factor;   // from the score, or from the product of codes, to the exponent of 2
-  float peak[2];  // highest score
+  float factor;   // from the product of codes to the exponent of 2
+  float peak[2];  // highest product
   float sum[2];   // of the exponentials, this lane's part
 
   __device__ __forceinline__ bool behind(int first_key, int block) const {
@@ -177,8 +174,8 @@ __device__ __forceinline__ void mask_tile(Block* x, int blocks, const Rows& rows
 
 // Scores of the warp's rows and the keys in `buffer`.
 __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t (&q)[kDim / 16][4],
-                                           const uint16_t* buffer, float score_factor,
-                                           const Rows& rows, int first_key) {
+                                           const uint16_t* buffer, const Rows& rows,
+                                           int first_key) {
   const int lane = lane_id();
   const uint32_t at =
       shared_address(buffer + ((lane & 7) + (lane >> 4) * 8) * kPitch + (lane >> 3 & 1) * 8);
@@ -193,13 +190,6 @@ __device__ __forceinline__ void score_tile(Block* x, int blocks, const uint32_t 
       load_matrices(b, at + j * 8 * kPitch * 2 + k * 32);
       mma_f16(x[j], q[k], b[0], b[1]);
       mma_f16(x[j + 1], q[k], b[2], b[3]);
-    }
-    if (F16_STEPS) {
-#pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        float& score = x[j + i / 4][i % 4];
-        score = step(score * score_factor);
-      }
     }
   }
   const bool edge = first_key + 8 * blocks > (CAUSAL ? rows.first : rows.keys);
@@ -238,12 +228,11 @@ __device__ __forceinline__ void exponentiate(Block* x, int blocks, Rows& rows, i
 
 // From exponentials to the operand of the second product.
 struct Normaliser {
-  float inverse[2];  // of the sums, with the codes' scale where nothing is rounded in between
-  float inverse_scale;
+  float inverse[2];  // of the sums, with the codes' scale
 
-  __device__ __forceinline__ Normaliser(const Rows& rows, float scale) : inverse_scale(scale) {
+  __device__ __forceinline__ Normaliser(const Rows& rows, float inverse_scale) {
 #pragma unroll
-    for (int h = 0; h < 2; ++h) inverse[h] = (F16_STEPS ? 1.f : scale) / quad_sum(rows.sum[h]);
+    for (int h = 0; h < 2; ++h) inverse[h] = inverse_scale / quad_sum(rows.sum[h]);
   }
   // Normalised probabilities of 16 keys as FP16, or the values of their codes.
   __device__ __forceinline__ void operand(uint32_t (&p)[4], const Block& a, const Block& b) const {
@@ -251,10 +240,7 @@ struct Normaliser {
     for (int h = 0; h < 2; ++h) {
       float v[4] = {a[2 * h], a[2 * h + 1], b[2 * h], b[2 * h + 1]};
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        v[i] *= inverse[h];
-        if (F16_STEPS) v[i] = step(v[i]) * inverse_scale;
-      }
+      for (int i = 0; i < 4; ++i) v[i] *= inverse[h];
       const uint2 pairs = QUANTIZED ? e4m3x4_to_f16x4(pack_e4m3x4(v[0], v[1], v[2], v[3]))
                                     : make_uint2(pack_f16x2(v[0], v[1]), pack_f16x2(v[2], v[3]));
       p[h] = pairs.x;
@@ -285,7 +271,7 @@ __device__ __forceinline__ void mix_tile(float (&o)[kDim / 8][4], const Block* x
 
 // Turns the warp's rows around in its part of the buffer, so that they are stored in whole vectors.
 __device__ __forceinline__ void store_rows(const float (&o)[kDim / 8][4], uint16_t* buffer, Y* y,
-                                           int rows, float factor, float inverse_y_scale) {
+                                           int rows, float factor) {
   const int lane = lane_id();
   Y* staged = (Y*)buffer;
   __syncwarp();
@@ -293,9 +279,8 @@ __device__ __forceinline__ void store_rows(const float (&o)[kDim / 8][4], uint16
   for (int d = 0; d < kDim / 8; ++d) {
 #pragma unroll
     for (int h = 0; h < 2; ++h)
-      store2(staged + (lane / 4 + 8 * h) * kPitch + d * 8 + 2 * (lane & 3),
-             step(o[d][2 * h] * factor) * inverse_y_scale,
-             step(o[d][2 * h + 1] * factor) * inverse_y_scale);
+      store2(staged + (lane / 4 + 8 * h) * kPitch + d * 8 + 2 * (lane & 3), o[d][2 * h] * factor,
+             o[d][2 * h + 1] * factor);
   }
   __syncwarp();
   using Vector = typename VectorOf<Y>::type;
@@ -317,8 +302,7 @@ struct Parameters {
   int blocks;             // that share the rows of one sample and head
   float score_factor;     // from the product of codes to the score
   float inverse_softmax_scale;
-  float value_factor;  // from the product of codes to the value
-  float inverse_y_scale;
+  float value_factor;  // from the product of codes to what is stored
 };
 
 // One tile of query rows, from row `first` of the sample on.
@@ -349,13 +333,13 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
   load_queries(q, own);
   const bool active = row < sample.query_rows;
   Rows rows{row + lane_id() / 4, sample.rows, CAUSAL ? min(sample.rows, row + 16) : sample.rows,
-            kLog2e * (F16_STEPS ? 1.f : p.score_factor)};
+            kLog2e * p.score_factor};
   rows.peak[0] = rows.peak[1] = kNone;
   rows.sum[0] = rows.sum[1] = 0.f;
   float o[kDim / 8][4] = {};
 
 #if MAX_KEYS <= 128
-  if (kValuesEarly) fetch_values(0);
+  fetch_values(0);
   constexpr int kTiles = (MAX_KEYS + kKeyTile - 1) / kKeyTile;
   float x[kKeyBlocks][4];
 #pragma unroll
@@ -365,10 +349,9 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     if (tile + 1 < kTiles && tile + 1 < tiles) fetch_keys(tile + 1);
     if (!active) continue;
     Block* const part = x + tile * kTileBlocks;
-    score_tile(part, blocks_of(tile), q, buffer, p.score_factor, rows, tile * kKeyTile);
+    score_tile(part, blocks_of(tile), q, buffer, rows, tile * kKeyTile);
     raise_peak(part, blocks_of(tile), rows, tile * kKeyTile);
   }
-  if (!kValuesEarly) fetch_values(0);
 #pragma unroll
   for (int tile = 0; tile < kTiles; ++tile)
     if ((tile == 0 || tile < tiles) && active)
@@ -390,7 +373,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     publish(keys);
     fetch_keys(tile + 1 < tiles ? tile + 1 : 0);
     if (!active) continue;
-    score_tile(x, kTileBlocks, q, buffer, p.score_factor, rows, tile * kKeyTile);
+    score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
     raise_peak(x, kTileBlocks, rows, tile * kKeyTile);
     exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
   }
@@ -400,7 +383,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
     publish(keys);
     fetch_values(tile);
     if (active) {
-      score_tile(x, kTileBlocks, q, buffer, p.score_factor, rows, tile * kKeyTile);
+      score_tile(x, kTileBlocks, q, buffer, rows, tile * kKeyTile);
       exponentiate(x, kTileBlocks, rows, tile * kKeyTile);
     }
     publish(values);
@@ -411,7 +394,7 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
   if (active)
     store_rows(o, own,
                p.y + (size_t)(sample.query_begin + row) * (HEADS * HEAD_DIM) + head * HEAD_DIM,
-               sample.query_rows - row, p.value_factor, p.inverse_y_scale);
+               sample.query_rows - row, p.value_factor);
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocksAtATime)

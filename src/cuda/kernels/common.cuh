@@ -89,13 +89,6 @@ __device__ __forceinline__ void from_float(float x, e4m3& y) {
   y.bits = (uint8_t)pack_e4m3x4(x, 0.f, 0.f, 0.f);
 }
 
-// A value rounded to FP16 and back: a step of a chain that the plain graph computes in FP16.
-__device__ __forceinline__ float round_f16(float x) { return unpack_f16x2(pack_f16x2(x, 0.f)).x; }
-#ifndef F16_STEPS
-#define F16_STEPS 0
-#endif
-__device__ __forceinline__ float step(float x) { return F16_STEPS ? round_f16(x) : x; }
-
 // Eight values at a time, aligned to their size.
 __device__ __forceinline__ void load8(const float* p, float (&v)[8]) {
   const float4 a = ((const float4*)p)[0], b = ((const float4*)p)[1];

@@ -5,7 +5,7 @@
 // neighbouring columns.
 //
 // OUT_TYPE e4m3, f16 or f32; COLUMNS, PADDED_COLUMNS; ACTIVATION, a function below; RESIDUAL;
-// COLUMN_SCALES: scales differ between columns; FACTOR: results are multiplied last; F16_STEPS;
+// COLUMN_SCALES: scales differ between columns; FACTOR: results are multiplied last;
 // TRANSPOSED_FROM: columns from here on are stored transposed (COLUMNS: none).
 #include "common.cuh"
 
@@ -16,7 +16,7 @@ constexpr bool kTransposes = TRANSPOSED_FROM < COLUMNS;
 constexpr int kRowStep = kTransposes ? 1 : 8;
 
 struct GemmArguments {
-  const float* epilogue;  // [4, PADDED_COLUMNS]: scale, bias, alpha, factor
+  const float* epilogue;  // [3, PADDED_COLUMNS]: scale, bias, factor
   const f16* residual;
   int64_t residual_pitch;
   OUT_TYPE* out;
@@ -65,10 +65,6 @@ __device__ __forceinline__ float quick_gelu_folded(float y, float factor) {
   const float half = y * factor;
   return fmaf(half, t, half);
 }
-// The three operators of an FP16 graph, each rounded, the factor too.
-__device__ __forceinline__ float quick_gelu_steps(float x, float) {
-  return x * round_f16(sigmoid(round_f16(1.7021484375f * x)));
-}
 // x Phi(x); the tail of Phi by Abramowitz and Stegun, 7.1.26: absolute error 7.5e-8.
 __device__ __forceinline__ float gelu(float x, float) {
   const float z = fabsf(x) * 0.70710678f;
@@ -89,11 +85,9 @@ __device__ __forceinline__ float gelu_tanh(float x, float) {
 
 struct StripNumbers {
   static constexpr int kScales = COLUMN_SCALES ? kStrip : 1;
-  static constexpr int kSteps = F16_STEPS ? kScales : 1;
   float scale[kScales];
   float bias[kStrip];
-  float alpha[kSteps];   // with F16_STEPS; otherwise folded
-  float factor[kSteps];  // with FACTOR or a folded activation
+  float factor;  // with FACTOR or a folded activation
 
   static __device__ __forceinline__ void load(const float* from, int column, float (&values)[1]) {
     values[0] = from[0];
@@ -114,8 +108,7 @@ struct StripNumbers {
     column = min(column, PADDED_COLUMNS - kStrip);
     load(scales, column, scale);
     load(biases, column, bias);
-    load(g.epilogue + 2 * PADDED_COLUMNS, column, alpha);
-    load(g.epilogue + 3 * PADDED_COLUMNS, column, factor);
+    factor = g.epilogue[2 * PADDED_COLUMNS];
   }
   __device__ __forceinline__ void load(const GemmArguments& g, int column) {
     load(g, g.epilogue, g.epilogue + PADDED_COLUMNS, column);
@@ -204,8 +197,8 @@ struct ResidualStrip {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const float2 pair = unpack_f16x2(pairs[j]);
-        v[8 * i + 2 * j] = step(v[8 * i + 2 * j] + pair.x);
-        v[8 * i + 2 * j + 1] = step(v[8 * i + 2 * j + 1] + pair.y);
+        v[8 * i + 2 * j] += pair.x;
+        v[8 * i + 2 * j + 1] += pair.y;
       }
     }
   }
@@ -244,11 +237,7 @@ struct PackedStrip {
 
 __device__ __forceinline__ float finish_value(float sum, const StripNumbers& numbers, int j) {
   const int i = COLUMN_SCALES ? j : 0;
-  if (F16_STEPS) {
-    const float biased = step(step(sum * numbers.scale[i]) + numbers.bias[j]);
-    return step(ACTIVATION(step(biased * numbers.alpha[F16_STEPS ? i : 0]), 1.f));
-  }
-  return ACTIVATION(fmaf(sum, numbers.scale[i], numbers.bias[j]), numbers.factor[0]);
+  return ACTIVATION(fmaf(sum, numbers.scale[i], numbers.bias[j]), numbers.factor);
 }
 
 // The strip of group `group` in row `half` (0, 1) of a lane, out of the sums of a whole tile row.
@@ -262,8 +251,7 @@ __device__ __forceinline__ void finish_strip(const float (&sums)[count], int gro
   }
   if (RESIDUAL) residual.add_to(v);
 #pragma unroll
-  for (int j = 0; FACTOR && j < kStrip; ++j)
-    v[j] *= numbers.factor[F16_STEPS && COLUMN_SCALES ? j : 0];
+  for (int j = 0; FACTOR && j < kStrip; ++j) v[j] *= numbers.factor;
 }
 
 // The strips of a tile row.

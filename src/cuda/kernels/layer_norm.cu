@@ -6,6 +6,7 @@
 // read once and written once, and the next row is loaded before this one is worked on.
 //   WIDTH  columns, a multiple of 8        X, Y  storage types
 //   BLOCKS  that shall fit on a multiprocessor
+//   F16_STEPS  1: the result is rounded to FP16 before it is quantized
 #include "common.cuh"
 
 constexpr int kVectors = (WIDTH + 255) / 256;  // of 8 values, a lane
@@ -68,6 +69,10 @@ __device__ __forceinline__ void fill(Affine& affine, const float* from) {
   }
 }
 
+__device__ __forceinline__ float rounded(float x) {
+  return F16_STEPS ? unpack_f16x2(pack_f16x2(x, 0.f)).x : x;
+}
+
 __device__ __forceinline__ void store_row(const Eight (&raw)[kVectors], const Affine& gain,
                                           const Affine& bias, float mean, float factor,
                                           float inverse_scale, Y* row) {
@@ -82,7 +87,7 @@ __device__ __forceinline__ void store_row(const Eight (&raw)[kVectors], const Af
     load8(raw[v].values, x);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-      x[i] = step(fmaf((x[i] - mean) * factor, g[i], b[i])) * inverse_scale;
+      x[i] = rounded(fmaf((x[i] - mean) * factor, g[i], b[i])) * inverse_scale;
     }
     store8(row + column_of(v), x);
   }
