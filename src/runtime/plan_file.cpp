@@ -13,7 +13,7 @@ namespace {
 using checkpoint::NamedTensor;
 using checkpoint::SafetensorsFile;
 
-constexpr int64_t kVersion = 2;
+constexpr int64_t kVersion = 3;
 constexpr size_t kAlignment = 64;
 constexpr size_t kHashBytes = 16;
 constexpr const char* kMetadataKey = "octet_plan";
