@@ -284,6 +284,14 @@ class Attention final : public runtime::Kernel {
   Epilogue epilogue_;
 };
 
+std::string explain(const Graph& graph, const Node& node) {
+  const DType dtype = graph.value(node.inputs.front()).dtype;
+  return fmt::format(
+      "{} scores in {}; keys and values are decoded once for each head into a buffer in the "
+      "second-level cache (every block of query rows reads them)",
+      name_of(dtype), dot_kernels(matrix_set(), dtype, dtype).format);
+}
+
 }  // namespace
 
 KernelEntry attention_blocked() {
@@ -294,7 +302,8 @@ KernelEntry attention_blocked() {
           nullptr,
           [](const Graph& graph, const Node& node) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<Attention>(graph, node);
-          }};
+          },
+          explain};
 }
 
 }  // namespace octet::cpu

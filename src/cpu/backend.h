@@ -21,6 +21,8 @@ class TableBackend : public runtime::Backend {
   /// Throws `Error(bad_input)` for a kernel that the tables do not hold.
   [[nodiscard]] std::unique_ptr<runtime::Kernel> load(
       const Graph& graph, NodeId node, const runtime::KernelChoice& choice) const override;
+  /// What the kernels say of their nodes, equal ones together.
+  [[nodiscard]] std::vector<std::string> remarks(const runtime::Plan& plan) const override;
 
  protected:
   using Tables = std::vector<std::span<const KernelEntry>>;
@@ -39,6 +41,8 @@ class CpuBackend : public TableBackend {
   [[nodiscard]] std::string_view name() const override { return "cpu"; }
   [[nodiscard]] std::string target() const override;
   void lower(Graph& graph, std::span<const std::string> disabled) const override;
+  /// Also says where this processor would run another number format faster.
+  [[nodiscard]] std::vector<std::string> remarks(const runtime::Plan& plan) const override;
 };
 
 /// "reference": plain kernels on the graph as it is, the oracle.

@@ -21,6 +21,9 @@ struct KernelEntry {
   /// Bytes of constant input `index` as the plan stores them; null pointer: as they are.
   Tensor (*pack)(const Graph&, const Node&, size_t index);
   std::unique_ptr<runtime::Kernel> (*load)(const Graph&, const Node&);
+  /// How this machine computes the node (constants packed) and why so, for `--explain`. Null
+  /// pointer: there is nothing to say.
+  std::string (*explain)(const Graph&, const Node&) = nullptr;
 };
 
 /// Blocked, vectorised, threaded kernels, in order of preference.

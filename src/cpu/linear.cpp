@@ -146,6 +146,12 @@ class LinearPacked final : public runtime::Kernel {
   Epilogue epilogue_;
 };
 
+std::string explain(const Graph& graph, const Node& node) {
+  const Tensor& packed = *graph.value(node.inputs[kWeight]).constant;
+  return Product(matrix_set(), graph.value(node.inputs[kX]).dtype, view_packed(packed))
+      .explanation();
+}
+
 }  // namespace
 
 KernelEntry linear_packed() {
@@ -156,7 +162,8 @@ KernelEntry linear_packed() {
           pack,
           [](const Graph& graph, const Node& node) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<LinearPacked>(graph, node);
-          }};
+          },
+          explain};
 }
 
 }  // namespace octet::cpu

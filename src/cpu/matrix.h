@@ -31,8 +31,10 @@ struct BlockProduct {
 /// Products in one number format. Every sum runs over K in ascending order in FP32, whatever the
 /// block's extents, so results never depend on how a product is cut into blocks.
 struct DotKernels {
-  int64_t element_bytes;   ///< of the format: 4 (f32) or 2 (bf16)
-  int64_t depth_multiple;  ///< rows and panels are padded along K to this with zeros
+  std::string_view format;  ///< "bf16"
+  std::string_view reason;  ///< why E4M3 weights are decoded where they are, for `--explain`
+  int64_t element_bytes;    ///< of the format: 4 (f32) or 2 (bf16)
+  int64_t depth_multiple;   ///< rows and panels are padded along K to this with zeros
   /// `count` consecutive elements of a dtype into the format.
   void (*decode_row)(DType dtype, const std::byte* source, int64_t count, std::byte* target);
   /// `depth` rows of one packed panel (packing.h) into the format: f32 [depth][32], bf16

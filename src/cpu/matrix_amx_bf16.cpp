@@ -77,7 +77,9 @@ void multiply(const BlockProduct& block) {
 }  // namespace
 
 const DotKernels& amx_bf16_kernels() {
-  static constexpr DotKernels kKernels{2, 32, decode_row_bf16, decode_panel_bf16<32>, multiply};
+  static constexpr std::string_view kReason = "tiles are loaded from memory";
+  static constexpr DotKernels kKernels{
+      "bf16", kReason, 2, 32, decode_row_bf16, decode_panel_bf16<32>, multiply};
   return kKernels;
 }
 

@@ -107,7 +107,11 @@ const DotKernels& avx512_bf16_kernels() {
   // Decoding shares no execution port with the products, so decoding every panel anew for every
   // tile of rows costs less than reading decoded panels, twice as large, from the second-level
   // cache.
-  static constexpr DotKernels kKernels{2,
+  static constexpr std::string_view kReason =
+      "measured: 19 % less time than from a buffer for 12 rows, 4 % for 257";
+  static constexpr DotKernels kKernels{"bf16",
+                                       kReason,
+                                       2,
                                        2,
                                        decode_row_bf16,
                                        decode_panel_bf16<2>,

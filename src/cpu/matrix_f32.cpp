@@ -182,8 +182,13 @@ HWY_EXPORT(decode_row);
 HWY_EXPORT(decode_panel);
 
 const DotKernels& f32_kernels() {
+  static constexpr std::string_view kReason =
+      "decoding takes as many instructions as a row of products";
   static constexpr DotKernels kKernels{
-      sizeof(float), 1,
+      "f32",
+      kReason,
+      sizeof(float),
+      1,
       [](DType dtype, const std::byte* source, int64_t count, std::byte* target) {
         HWY_DYNAMIC_DISPATCH(decode_row)(dtype, source, count, target);
       },

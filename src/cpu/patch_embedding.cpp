@@ -122,6 +122,12 @@ class PatchEmbedding final : public runtime::Kernel {
   bool f16_steps_;
 };
 
+std::string explain(const Graph& graph, const Node& node) {
+  return Product(matrix_set(), graph.value(node.inputs[kImage]).dtype,
+                 view_packed(*constant_input(graph, node, kWeight)))
+      .explanation();
+}
+
 }  // namespace
 
 KernelEntry patch_embedding() {
@@ -132,7 +138,8 @@ KernelEntry patch_embedding() {
           pack,
           [](const Graph& graph, const Node& node) -> std::unique_ptr<runtime::Kernel> {
             return std::make_unique<PatchEmbedding>(graph, node);
-          }};
+          },
+          explain};
 }
 
 }  // namespace octet::cpu

@@ -1,4 +1,4 @@
-// What this processor can run, as far as the matrix kernel sets ask.
+// What this processor can run, as far as the matrix kernel sets and their remarks ask.
 #include "cpu/matrix_sets.h"
 
 #if defined(__x86_64__)
@@ -42,6 +42,9 @@ bool saves(uint64_t states) {
   return (saved_states() & states) == states;
 }
 
+constexpr uint64_t kAvxStates = 0x6;      // SSE and AVX
+constexpr uint64_t kAvx512States = 0xE6;  // and AVX-512's three
+
 /// Linux gives out the tile registers on request only.
 bool request_tiles() {
 #if defined(__linux__)
@@ -54,8 +57,7 @@ bool request_tiles() {
 }
 
 bool find_avx512_bf16() {
-  constexpr uint64_t kVectorStates = 0xE6;  // SSE, AVX, and AVX-512's three
-  if (!saves(kVectorStates)) return false;
+  if (!saves(kAvx512States)) return false;
   const Registers features = query(7, 0);
   const bool f_dq_bw_vl = has_bit(features.ebx, 16) && has_bit(features.ebx, 17) &&
                           has_bit(features.ebx, 30) && has_bit(features.ebx, 31);
@@ -82,6 +84,24 @@ bool has_amx_bf16() {
   return found;
 }
 
+std::string_view int8_instructions() {
+  const Registers features = query(7, 0);
+  if (has_amx_bf16() && has_bit(features.edx, 25)) return "AMX-INT8";
+  if (saves(kAvx512States) && has_bit(features.ecx, 11)) return "AVX512-VNNI";
+  if (saves(kAvxStates) && has_bit(query(7, 1).eax, 4)) return "AVX-VNNI";
+  return {};
+}
+
 }  // namespace octet::cpu
+
+#else
+
+std::string_view octet::cpu::int8_instructions() {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  return "I8MM";
+#else
+  return {};
+#endif
+}
 
 #endif

@@ -58,6 +58,18 @@ Product::Product(const MatrixSet& set, DType x, const PackedMatrix& weights)
       multiply_(takes_codes(*kernels_, weights.dtype) ? kernels_->multiply_codes
                                                       : kernels_->multiply) {}
 
+std::string Product::explanation() const {
+  std::string text = fmt::format("{} rows by {} weights, multiplied in {}", name_of(x_),
+                                 name_of(weights_.dtype), kernels_->format);
+  if (decodes()) {
+    text += "; weights are decoded panel by panel into a buffer in the second-level cache";
+  } else if (takes_codes(*kernels_, weights_.dtype)) {
+    text += "; weights are decoded in registers, anew for every tile of rows";
+  }
+  if (weights_.dtype == DType::f8e4m3) text += fmt::format(" ({})", kernels_->reason);
+  return text;
+}
+
 bool Product::decodes() const {
   return weights_.dtype != DType::f32 && !takes_codes(*kernels_, weights_.dtype);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "cpu/epilogue.h"
 #include "cpu/matrix.h"
@@ -28,6 +29,8 @@ class Product {
 
   [[nodiscard]] const PackedMatrix& weights() const { return weights_; }
   [[nodiscard]] const DotKernels& kernels() const { return *kernels_; }
+  /// Number formats and where the weights are decoded, in words.
+  [[nodiscard]] std::string explanation() const;
 
   /// Bytes that `rows_in` needs for so many rows.
   [[nodiscard]] size_t rows_bytes(int64_t rows) const;

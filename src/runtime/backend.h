@@ -88,6 +88,8 @@ struct SymbolRange {
 };
 using SymbolRanges = std::map<std::string, SymbolRange, std::less<>>;
 
+struct Plan;
+
 /// Which entry of a backend's kernel table takes a node, and why the ones before it refused.
 struct KernelChoice {
   struct Refusal {
@@ -132,6 +134,13 @@ class Backend {
   /// Prepares the chosen kernel for a node. Constants of `graph` are packed already.
   [[nodiscard]] virtual std::unique_ptr<Kernel> load(const Graph& graph, NodeId node,
                                                      const KernelChoice& choice) const = 0;
+
+  /// What `--explain` says beside the kernels, a sentence each: how this machine computes the steps
+  /// of a plan, and why so.
+  [[nodiscard]] virtual std::vector<std::string> remarks(const Plan& plan) const {
+    static_cast<void>(plan);
+    return {};
+  }
 
   // What a device with memory of its own overrides.
 

@@ -6,7 +6,9 @@
 #include <array>
 #include <set>
 
+#include "cpu/matrix_sets.h"
 #include "ops/ops.h"
+#include "runtime/plan.h"
 #include "tests/expect_error.h"
 
 namespace octet::cpu {
@@ -58,6 +60,42 @@ TEST(CpuBackend, SaysWhyEarlierEntriesRefused) {
   EXPECT_EQ(choice.kernel, "reference.Add");
   ASSERT_FALSE(choice.refusals.empty());
   for (const auto& refusal : choice.refusals) EXPECT_FALSE(refusal.reason.empty());
+}
+
+/// A product of E4M3 codes as a plan of the set in use.
+runtime::Plan plan_of_one_product() {
+  Graph graph("product");
+  const ValueId x = graph.add_input("x", DType::f8e4m3, {3, 64});
+  const ValueId w = graph.add_constant("w", Tensor(DType::f8e4m3, {64, 32}));
+  const ValueId y = graph.add_value("y");
+  graph.add_node({"node",
+                  std::string(kOctetDomain),
+                  "Linear",
+                  {x, w},
+                  {y},
+                  {{"out_dtype", std::string("f16")}}});
+  graph.set_outputs({y});
+  return runtime::compile(std::move(graph), CpuBackend(), {});
+}
+
+int64_t count_of(const std::vector<std::string>& texts, std::string_view part) {
+  return std::ranges::count_if(
+      texts, [part](const std::string& text) { return text.find(part) != std::string::npos; });
+}
+
+TEST(CpuBackend, RemarksSayWhereCodesAreDecoded) {
+  for (const MatrixSet& set : matrix_sets()) {
+    if (!set.available()) continue;
+    force_matrix_set(set.name);
+    const auto remarks = CpuBackend().remarks(plan_of_one_product());
+    const bool in_registers = set.bf16 != nullptr && set.bf16().multiply_codes != nullptr;
+    EXPECT_EQ(count_of(remarks, fmt::format("matrix kernel set {}: ", set.name)), 1);
+    EXPECT_EQ(count_of(remarks, "1 x linear.packed: f8e4m3 rows"), 1);
+    EXPECT_EQ(count_of(remarks, "decoded in registers"), in_registers ? 1 : 0);
+    EXPECT_EQ(count_of(remarks, "into a buffer"), in_registers ? 0 : 1);
+    EXPECT_EQ(count_of(remarks, "an INT8 engine"), int8_instructions().empty() ? 0 : 1);
+  }
+  force_matrix_set("");
 }
 
 TEST(CpuBackend, NamesItsTarget) {

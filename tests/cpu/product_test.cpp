@@ -297,7 +297,11 @@ const DotKernels& emulated_amx() {
     }
   };
   static constexpr DotKernels kKernels{
-      2, 32, kDecode,
+      "bf16",
+      "emulated",
+      2,
+      32,
+      kDecode,
       [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
         const int64_t padded = (depth + 31) / 32 * 32;
         std::memset(target, 0, static_cast<size_t>(padded * 64));

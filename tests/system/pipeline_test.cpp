@@ -153,6 +153,18 @@ TEST(Eval, IsAGate) {
   EXPECT_EQ(run_octet(low).exit_code, 0);
 }
 
+TEST(Build, ExplainsKernelsAndWhereCodesAreDecoded) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome =
+      run_octet({"build", (deployed() / "fp8/onnx/text.onnx").string(), "--shapes=text_input:1x77",
+                 "--backend", "cpu", "--explain", "-o", (folder / "text.plan").string()});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  for (const char* part : {"linear.packed: f8e4m3 rows by f8e4m3 weights", "matrix kernel set ",
+                           "weights are decoded ", "attention.blocked: "}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part << "\n" << outcome.out;
+  }
+}
+
 TEST(Bench, PrintsTrtexecsSummary) {
   const Outcome outcome =
       run_octet({"bench", "--loadEngine=" + (deployed() / "fp8/plan/text.plan").string(),

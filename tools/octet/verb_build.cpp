@@ -3,6 +3,7 @@
 #include <set>
 
 #include "api/artifacts.h"
+#include "api/backends.h"
 #include "onnx/import.h"
 #include "tools/octet/output.h"
 #include "tools/octet/shapes.h"
@@ -46,6 +47,7 @@ void print_explanation(const runtime::Plan& plan) {
         {node.name, node.op, step.choice.kernel.empty() ? "(view)" : step.choice.kernel, refusals});
   }
   print_text(table.text());
+  for (const std::string& remark : api::backend(plan.backend).remarks(plan)) print("{}\n", remark);
   print_tactics(plan);
 }
 
