@@ -1,11 +1,10 @@
 #include "cuda/attention_sm90.h"
 
 #include <algorithm>
-#include <array>
-#include <numbers>
 
 #include "base/error.h"
 #include "cuda/attention_maps.h"
+#include "cuda/attention_sm90_parts.h"
 #include "cuda/wgmma.h"
 
 namespace octet::cuda {
@@ -80,11 +79,7 @@ struct alignas(64) Maps {
 
 /// `Parameters` of the kernel.
 struct Parameters {
-  void* y;
-  int items;
-  float score_factor;
-  float inverse_softmax_scale;
-  float y_factor;
+  Sm90Parameters both;
   uint32_t zero;
 };
 
@@ -165,48 +160,26 @@ std::vector<AttentionTactic> candidates_sm90(const AttentionProblem& problem,
 
 KernelSource source_sm90(const AttentionProblem& problem, const AttentionTactic& tactic) {
   const Sm90Layout layout(problem);
-  KernelSource source{"attention_sm90.cu",
-                      "attention_sm90",
-                      {{"E4M3", is_e4m3(problem) ? "1" : "0"},
-                       {"QUANTIZED", problem.quantized ? "1" : "0"},
-                       {"Y", problem.out_dtype == DType::f8e4m3 ? "e4m3" : "f16"}},
-                      instructions(problem)};
-  const auto define = [&](const char* name, int value) {
-    source.defines.emplace_back(name, std::to_string(value));
-  };
-  define("HEADS", problem.heads);
-  define("HEAD_DIM", problem.head_dim);
-  define("ROWS", problem.max_rows);
-  define("STAGES", tactic.stages);
-  define("ROW_BYTES", layout.row_bytes);
-  define("Q_LOADS", layout.q_loads);
-  define("Q_BOX_ROWS", layout.q_box_rows);
-  define("KEY_BOX_ROWS", layout.key_box_rows);
-  define("KEY_ROWS", layout.key_rows);
-  define("SCORE_COLUMNS", layout.score_columns);
-  define("MIX_KEYS", layout.mix_keys);
-  define("V_CHUNKS", layout.v_chunks);
-  define("V_REST", layout.v_rest);
-  define("Q_OFFSET", layout.q_offset);
-  define("K_OFFSET", layout.k_offset);
-  define("STAGE_BYTES", layout.stage_bytes);
-  return source;
+  return sm90_source("attention_sm90", problem, tactic, instructions(problem),
+                     {{"Q_LOADS", layout.q_loads},
+                      {"Q_BOX_ROWS", layout.q_box_rows},
+                      {"KEY_BOX_ROWS", layout.key_box_rows},
+                      {"KEY_ROWS", layout.key_rows},
+                      {"SCORE_COLUMNS", layout.score_columns},
+                      {"MIX_KEYS", layout.mix_keys},
+                      {"V_CHUNKS", layout.v_chunks},
+                      {"V_REST", layout.v_rest},
+                      {"Q_OFFSET", layout.q_offset},
+                      {"K_OFFSET", layout.k_offset},
+                      {"STAGE_BYTES", layout.stage_bytes}});
 }
 
 void launch_sm90(CUstream stream, const Function& function, const AttentionProblem& problem,
                  const AttentionTactic& tactic, const AttentionRun& run) {
-  const auto& [operands, scales, batch] = run;
-  const Maps maps = make_maps(problem, operands, batch);
-  const float y = problem.out_dtype == DType::f8e4m3 ? scales.y : 1.0F;
-  const float softmax = problem.quantized ? scales.softmax : 1.0F;
-  const Parameters values{operands.y,
-                          static_cast<int>(batch * problem.heads),
-                          scales.scale * scales.q * scales.k * std::numbers::log2e_v<float>,
-                          1 / softmax,
-                          softmax * scales.v / y,
-                          0};
+  const Maps maps = make_maps(problem, run.operands, run.batch);
+  const Parameters values{{problem, run}, 0};
   const LaunchShape shape{
-      static_cast<unsigned>(std::min(tactic.blocks, values.items)), kThreads,
+      static_cast<unsigned>(std::min(tactic.blocks, values.both.items)), kThreads,
       static_cast<unsigned>(Sm90Layout(problem).shared_bytes(problem, tactic.stages))};
   auto arguments = parameters(maps, values);
   function.launch(stream, shape, arguments);

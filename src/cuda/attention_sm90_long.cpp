@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <numbers>
 
 #include "cuda/attention_maps.h"
 #include "cuda/attention_sm90.h"
+#include "cuda/attention_sm90_parts.h"
 #include "cuda/wgmma.h"
 
 namespace octet::cuda {
@@ -71,15 +71,6 @@ struct alignas(64) Maps {
   CUtensorMap v_rest;  ///< rests: f16 only
 };
 
-/// `Parameters` of the kernel.
-struct Parameters {
-  void* y;
-  int items;
-  float score_factor;
-  float inverse_softmax_scale;
-  float y_factor;
-};
-
 Maps make_maps(const AttentionProblem& problem, const AttentionOperands& operands, int64_t batch) {
   const LongLayout layout(problem);
   const int64_t tokens = batch * problem.max_rows;
@@ -124,41 +115,22 @@ std::vector<AttentionTactic> candidates_sm90_long(const AttentionProblem& proble
 
 KernelSource source_sm90_long(const AttentionProblem& problem, const AttentionTactic& tactic) {
   const LongLayout layout(problem);
-  KernelSource source{"attention_sm90_long.cu",
-                      "attention_sm90_long",
-                      {{"E4M3", is_e4m3(problem) ? "1" : "0"},
-                       {"QUANTIZED", problem.quantized ? "1" : "0"},
-                       {"Y", problem.out_dtype == DType::f8e4m3 ? "e4m3" : "f16"}},
-                      instructions(problem)};
-  const auto define = [&](const char* name, int value) {
-    source.defines.emplace_back(name, std::to_string(value));
-  };
-  define("HEADS", problem.heads);
-  define("HEAD_DIM", problem.head_dim);
-  define("ROWS", problem.max_rows);
-  define("STAGES", tactic.stages);
-  define("CONSUMERS", consumers(problem));
-  define("QUERY_SLOTS", kQuerySlots);
-  define("ROW_BYTES", layout.row_bytes);
-  define("BLOCK_KEYS", block_keys(problem));
-  define("FULL_BLOCKS", layout.full_blocks);
-  define("REST_COLUMNS", layout.rest_columns);
-  define("V_CHUNKS", layout.v_chunks);
-  define("K_OFFSET", layout.k_offset);
-  define("STAGE_BYTES", layout.stage_bytes);
-  define("LOADED_BYTES", layout.loaded_bytes);
-  return source;
+  return sm90_source("attention_sm90_long", problem, tactic, instructions(problem),
+                     {{"CONSUMERS", consumers(problem)},
+                      {"QUERY_SLOTS", kQuerySlots},
+                      {"BLOCK_KEYS", block_keys(problem)},
+                      {"FULL_BLOCKS", layout.full_blocks},
+                      {"REST_COLUMNS", layout.rest_columns},
+                      {"V_CHUNKS", layout.v_chunks},
+                      {"K_OFFSET", layout.k_offset},
+                      {"STAGE_BYTES", layout.stage_bytes},
+                      {"LOADED_BYTES", layout.loaded_bytes}});
 }
 
 void launch_sm90_long(CUstream stream, const Function& function, const AttentionProblem& problem,
                       const AttentionTactic& tactic, const AttentionRun& run) {
-  const auto& [operands, scales, batch] = run;
-  const Maps maps = make_maps(problem, operands, batch);
-  const float y = problem.out_dtype == DType::f8e4m3 ? scales.y : 1.0F;
-  const float softmax = problem.quantized ? scales.softmax : 1.0F;
-  const Parameters values{operands.y, static_cast<int>(batch * problem.heads),
-                          scales.scale * scales.q * scales.k * std::numbers::log2e_v<float>,
-                          1 / softmax, softmax * scales.v / y};
+  const Maps maps = make_maps(problem, run.operands, run.batch);
+  const Sm90Parameters values(problem, run);
   const LaunchShape shape{static_cast<unsigned>(std::min(tactic.blocks, values.items)),
                           static_cast<unsigned>(128 * consumers(problem) + 128),
                           static_cast<unsigned>(LongLayout(problem).shared_bytes(tactic.stages))};

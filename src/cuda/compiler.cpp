@@ -1,7 +1,5 @@
 #include "cuda/compiler.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -16,6 +14,7 @@
 #include "base/threads.h"
 #include "checkpoint/safetensors.h"
 #include "cuda/kernel_texts.h"
+#include "cuda/library.h"
 
 namespace octet::cuda {
 namespace {
@@ -42,49 +41,32 @@ struct Loaded {
   CompilerAvailability availability;
 };
 
-constexpr std::array kUsualNames{
-    "libnvrtc.so.13",
-    "libnvrtc.so.12",
-    "libnvrtc.so",
-    "/usr/local/cuda/lib64/libnvrtc.so",
-    "/usr/local/cuda/lib/libnvrtc.so",
-};
-
-void* open_library() {
-  if (const std::string chosen = knob("OCTET_NVRTC"); !chosen.empty()) {
-    return dlopen(chosen.c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  for (const char* name : kUsualNames) {
-    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
-  }
-  return nullptr;
+std::vector<std::string> library_names() {
+  if (std::string chosen = knob("OCTET_NVRTC"); !chosen.empty()) return {std::move(chosen)};
+  return {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "/usr/local/cuda/lib64/libnvrtc.so",
+          "/usr/local/cuda/lib/libnvrtc.so"};
 }
 
-std::string find_all(void* library, NvrtcTable& table) {
-  std::string missing;
-  const auto get = [&](const char* name, auto& entry) {
-    entry = reinterpret_cast<std::decay_t<decltype(entry)>>(dlsym(library, name));
-    if (entry == nullptr && missing.empty()) missing = name;
-  };
-  get("nvrtcVersion", table.version);
-  get("nvrtcGetErrorString", table.error_string);
-  get("nvrtcCreateProgram", table.create);
-  get("nvrtcDestroyProgram", table.destroy);
-  get("nvrtcCompileProgram", table.compile);
-  get("nvrtcGetCUBINSize", table.cubin_size);
-  get("nvrtcGetCUBIN", table.cubin);
-  get("nvrtcGetProgramLogSize", table.log_size);
-  get("nvrtcGetProgramLog", table.log);
-  return missing;
+void find_all(Library& library, NvrtcTable& table) {
+  library.find("nvrtcVersion", table.version);
+  library.find("nvrtcGetErrorString", table.error_string);
+  library.find("nvrtcCreateProgram", table.create);
+  library.find("nvrtcDestroyProgram", table.destroy);
+  library.find("nvrtcCompileProgram", table.compile);
+  library.find("nvrtcGetCUBINSize", table.cubin_size);
+  library.find("nvrtcGetCUBIN", table.cubin);
+  library.find("nvrtcGetProgramLogSize", table.log_size);
+  library.find("nvrtcGetProgramLog", table.log);
 }
 
 std::string load(Loaded& loaded) {
-  void* library = open_library();
-  if (library == nullptr) {
+  Library library(library_names());
+  if (!library.opened()) {
     return "libnvrtc is not installed (it comes with the CUDA toolkit; knob OCTET_NVRTC names one)";
   }
-  if (const std::string missing = find_all(library, loaded.table); !missing.empty()) {
-    return fmt::format("libnvrtc is too old: it has no {}", missing);
+  find_all(library, loaded.table);
+  if (!library.missing().empty()) {
+    return fmt::format("libnvrtc is too old: it has no {}", library.missing());
   }
   int major = 0;
   int minor = 0;
@@ -94,12 +76,7 @@ std::string load(Loaded& loaded) {
 }
 
 const Loaded& loaded() {
-  static const Loaded once = [] {
-    Loaded result;
-    result.availability.reason = load(result);
-    result.availability.available = result.availability.reason.empty();
-    return result;
-  }();
+  static const Loaded once = loaded_by(load);
   return once;
 }
 

@@ -1,11 +1,10 @@
 #include "cuda/cublaslt.h"
 
-#include <dlfcn.h>
-
 #include <array>
 #include <string_view>
 
 #include "base/error.h"
+#include "cuda/library.h"
 
 namespace octet::cuda {
 namespace {
@@ -63,45 +62,28 @@ struct Loaded {
   CublasLtAvailability availability;
 };
 
-constexpr std::array kUsualNames{"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so",
-                                 "/usr/local/cuda/lib64/libcublasLt.so"};
-
-void* open_library() {
-  for (const char* name : kUsualNames) {
-    if (void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL)) return library;
-  }
-  return nullptr;
-}
-
-std::string load(Table& table) {
-  void* library = open_library();
-  if (library == nullptr) return "libcublasLt is not installed (it comes with the CUDA toolkit)";
-  std::string missing;
-  const auto get = [&](const char* name, auto& entry) {
-    entry = reinterpret_cast<std::decay_t<decltype(entry)>>(dlsym(library, name));
-    if (entry == nullptr && missing.empty()) missing = name;
-  };
-  get("cublasLtCreate", table.create);
-  get("cublasLtMatmulDescCreate", table.describe);
-  get("cublasLtMatmulDescSetAttribute", table.describe_attribute);
-  get("cublasLtMatmulDescDestroy", table.description_destroy);
-  get("cublasLtMatrixLayoutCreate", table.layout);
-  get("cublasLtMatrixLayoutDestroy", table.layout_destroy);
-  get("cublasLtMatmulPreferenceCreate", table.prefer);
-  get("cublasLtMatmulPreferenceSetAttribute", table.prefer_attribute);
-  get("cublasLtMatmulPreferenceDestroy", table.preference_destroy);
-  get("cublasLtMatmulAlgoGetHeuristic", table.choose);
-  get("cublasLtMatmul", table.multiply);
-  return missing.empty() ? "" : fmt::format("libcublasLt is too old: it has no {}", missing);
+std::string load(Loaded& loaded) {
+  Library library({"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so",
+                   "/usr/local/cuda/lib64/libcublasLt.so"});
+  if (!library.opened()) return "libcublasLt is not installed (it comes with the CUDA toolkit)";
+  Table& table = loaded.table;
+  library.find("cublasLtCreate", table.create);
+  library.find("cublasLtMatmulDescCreate", table.describe);
+  library.find("cublasLtMatmulDescSetAttribute", table.describe_attribute);
+  library.find("cublasLtMatmulDescDestroy", table.description_destroy);
+  library.find("cublasLtMatrixLayoutCreate", table.layout);
+  library.find("cublasLtMatrixLayoutDestroy", table.layout_destroy);
+  library.find("cublasLtMatmulPreferenceCreate", table.prefer);
+  library.find("cublasLtMatmulPreferenceSetAttribute", table.prefer_attribute);
+  library.find("cublasLtMatmulPreferenceDestroy", table.preference_destroy);
+  library.find("cublasLtMatmulAlgoGetHeuristic", table.choose);
+  library.find("cublasLtMatmul", table.multiply);
+  if (library.missing().empty()) return {};
+  return fmt::format("libcublasLt is too old: it has no {}", library.missing());
 }
 
 const Loaded& loaded() {
-  static const Loaded once = [] {
-    Loaded result;
-    result.availability.reason = load(result.table);
-    result.availability.available = result.availability.reason.empty();
-    return result;
-  }();
+  static const Loaded once = loaded_by(load);
   return once;
 }
 

@@ -1,13 +1,12 @@
 #include "cuda/driver.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <array>
 #include <mutex>
 
 #include "base/error.h"
 #include "base/knob.h"
+#include "cuda/library.h"
 
 namespace octet::cuda {
 namespace {
@@ -19,55 +18,46 @@ struct Loaded {
   int devices = 0;
 };
 
-template <typename Entry>
-void find(void* library, const char* name, Entry& entry, std::string& missing) {
-  entry = reinterpret_cast<Entry>(dlsym(library, name));
-  if (entry == nullptr && missing.empty()) missing = name;
-}
-
-std::string find_all(void* library, DriverTable& table) {
-  std::string missing;
-  const auto get = [&](const char* name, auto& entry) { find(library, name, entry, missing); };
-  get("cuInit", table.init);
-  get("cuDriverGetVersion", table.driver_version);
-  get("cuGetErrorString", table.error_string);
-  get("cuDeviceGetCount", table.device_count);
-  get("cuDeviceGet", table.device_get);
-  get("cuDeviceGetName", table.device_name);
-  get("cuDeviceGetAttribute", table.device_attribute);
-  get("cuDeviceTotalMem_v2", table.device_memory);
-  get("cuDevicePrimaryCtxRetain", table.primary_context_retain);
-  get("cuCtxSetCurrent", table.context_set);
-  get("cuMemGetInfo_v2", table.memory_info);
-  get("cuMemAlloc_v2", table.memory_alloc);
-  get("cuMemFree_v2", table.memory_free);
-  get("cuMemHostAlloc", table.host_alloc);
-  get("cuMemFreeHost", table.host_free);
-  get("cuMemcpyHtoDAsync_v2", table.copy_to_device);
-  get("cuMemcpyDtoHAsync_v2", table.copy_to_host);
-  get("cuMemsetD8Async", table.fill_bytes);
-  get("cuStreamCreate", table.stream_create);
-  get("cuStreamDestroy_v2", table.stream_destroy);
-  get("cuStreamSynchronize", table.stream_wait);
-  get("cuStreamBeginCapture_v2", table.capture_begin);
-  get("cuStreamEndCapture", table.capture_end);
-  get("cuGraphInstantiateWithFlags", table.graph_instantiate);
-  get("cuGraphLaunch", table.graph_launch);
-  get("cuGraphDestroy", table.graph_destroy);
-  get("cuGraphExecDestroy", table.graph_exec_destroy);
-  get("cuEventCreate", table.event_create);
-  get("cuEventDestroy_v2", table.event_destroy);
-  get("cuEventRecord", table.event_record);
-  get("cuEventSynchronize", table.event_wait);
-  get("cuEventElapsedTime", table.event_elapsed);
-  get("cuModuleLoadData", table.module_load);
-  get("cuModuleUnload", table.module_unload);
-  get("cuModuleGetFunction", table.module_function);
-  get("cuFuncGetAttribute", table.function_attribute);
-  get("cuFuncSetAttribute", table.function_set_attribute);
-  get("cuLaunchKernelEx", table.launch);
-  get("cuTensorMapEncodeTiled", table.tensor_map_tiled);
-  return missing;
+void find_all(Library& library, DriverTable& table) {
+  library.find("cuInit", table.init);
+  library.find("cuDriverGetVersion", table.driver_version);
+  library.find("cuGetErrorString", table.error_string);
+  library.find("cuDeviceGetCount", table.device_count);
+  library.find("cuDeviceGet", table.device_get);
+  library.find("cuDeviceGetName", table.device_name);
+  library.find("cuDeviceGetAttribute", table.device_attribute);
+  library.find("cuDeviceTotalMem_v2", table.device_memory);
+  library.find("cuDevicePrimaryCtxRetain", table.primary_context_retain);
+  library.find("cuCtxSetCurrent", table.context_set);
+  library.find("cuMemGetInfo_v2", table.memory_info);
+  library.find("cuMemAlloc_v2", table.memory_alloc);
+  library.find("cuMemFree_v2", table.memory_free);
+  library.find("cuMemHostAlloc", table.host_alloc);
+  library.find("cuMemFreeHost", table.host_free);
+  library.find("cuMemcpyHtoDAsync_v2", table.copy_to_device);
+  library.find("cuMemcpyDtoHAsync_v2", table.copy_to_host);
+  library.find("cuMemsetD8Async", table.fill_bytes);
+  library.find("cuStreamCreate", table.stream_create);
+  library.find("cuStreamDestroy_v2", table.stream_destroy);
+  library.find("cuStreamSynchronize", table.stream_wait);
+  library.find("cuStreamBeginCapture_v2", table.capture_begin);
+  library.find("cuStreamEndCapture", table.capture_end);
+  library.find("cuGraphInstantiateWithFlags", table.graph_instantiate);
+  library.find("cuGraphLaunch", table.graph_launch);
+  library.find("cuGraphDestroy", table.graph_destroy);
+  library.find("cuGraphExecDestroy", table.graph_exec_destroy);
+  library.find("cuEventCreate", table.event_create);
+  library.find("cuEventDestroy_v2", table.event_destroy);
+  library.find("cuEventRecord", table.event_record);
+  library.find("cuEventSynchronize", table.event_wait);
+  library.find("cuEventElapsedTime", table.event_elapsed);
+  library.find("cuModuleLoadData", table.module_load);
+  library.find("cuModuleUnload", table.module_unload);
+  library.find("cuModuleGetFunction", table.module_function);
+  library.find("cuFuncGetAttribute", table.function_attribute);
+  library.find("cuFuncSetAttribute", table.function_set_attribute);
+  library.find("cuLaunchKernelEx", table.launch);
+  library.find("cuTensorMapEncodeTiled", table.tensor_map_tiled);
 }
 
 std::string words_of(const DriverTable& table, CUresult result) {
@@ -80,10 +70,11 @@ std::string words_of(const DriverTable& table, CUresult result) {
 
 std::string load(Loaded& loaded) {
   const std::string name = knob("OCTET_CUDA_DRIVER");
-  void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return fmt::format("{} is not installed", name);
-  if (const std::string missing = find_all(library, loaded.table); !missing.empty()) {
-    return fmt::format("the NVIDIA driver is too old: it has no {}", missing);
+  Library library({name});
+  if (!library.opened()) return fmt::format("{} is not installed", name);
+  find_all(library, loaded.table);
+  if (!library.missing().empty()) {
+    return fmt::format("the NVIDIA driver is too old: it has no {}", library.missing());
   }
   static_cast<void>(loaded.table.driver_version(&loaded.availability.driver_version));
   if (const CUresult result = loaded.table.init(0); result != kCudaSuccess) {
@@ -96,12 +87,7 @@ std::string load(Loaded& loaded) {
 }
 
 const Loaded& loaded() {
-  static const Loaded once = [] {
-    Loaded result;
-    result.availability.reason = load(result);
-    result.availability.available = result.availability.reason.empty();
-    return result;
-  }();
+  static const Loaded once = loaded_by(load);
   return once;
 }
 
