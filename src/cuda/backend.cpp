@@ -1,7 +1,6 @@
 #include "cuda/backend.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "base/error.h"
@@ -42,11 +41,17 @@ const KernelEntry* first_that_takes(const Device& device, const Graph& graph, co
 }  // namespace
 
 std::span<const KernelEntry> kernel_table() {
-  static const std::array kTable{
-      linear_gemm(),          attention_fused(), layer_norm_fused(), layer_norm_rows(),
-      patch_embedding_gemm(), embedding_rows(),  pool_last(),        gather_row(),
-  };
-  return kTable;
+  static const std::vector<KernelEntry> table = [] {
+    std::vector<KernelEntry> all{
+        linear_gemm(),          attention_fused(), layer_norm_fused(), layer_norm_rows(),
+        patch_embedding_gemm(), embedding_rows(),  pool_last(),        gather_row(),
+    };
+    for (const auto& family : {elementwise_kernels(), movement_kernels(), lookup_kernels()}) {
+      all.insert(all.end(), family.begin(), family.end());
+    }
+    return all;
+  }();
+  return table;
 }
 
 int64_t rows_at(const Site& site, ValueId value, int64_t runtime::SymbolRange::*end) {
@@ -84,7 +89,7 @@ void CudaBackend::prepare(const Graph& graph, const runtime::SymbolRanges& symbo
     runtime::KernelChoice choice;
     const KernelEntry* chosen = first_that_takes(device_, graph, graph.node(id), choice);
     if (chosen == nullptr) continue;
-    for (KernelSource& source : chosen->sources({device_, graph, graph.node(id), symbols})) {
+    for (KernelSource& source : chosen->sources({{graph, graph.node(id), symbols}, device_})) {
       sources.emplace(full_text(source), std::move(source));
     }
   }
@@ -99,7 +104,7 @@ runtime::KernelChoice CudaBackend::choose(const Graph& graph, NodeId id,
   const Node& node = graph.node(id);
   if (const KernelEntry* chosen = first_that_takes(device_, graph, node, choice)) {
     choice.kernel = chosen->name;
-    chosen->specialise({device_, graph, node, symbols}, choice);
+    chosen->specialise({{graph, node, symbols}, device_}, choice);
   }
   return choice;
 }

@@ -147,8 +147,10 @@ CompiledKernel compile(const std::string& text, const KernelSource& source,
                        const std::string& arch) {
   Compilation compilation(text, source.file);
   const std::string target = "--gpu-architecture=" + arch;
-  const bool compiled = compilation.run(
-      {target.c_str(), "-std=c++17", "--use_fast_math", "-default-device", "--ptxas-options=-v"});
+  std::vector<const char*> options{target.c_str(), "-std=c++17", "-default-device",
+                                   "--ptxas-options=-v"};
+  if (!source.precise) options.push_back("--use_fast_math");
+  const bool compiled = compilation.run(options);
   std::string log = compilation.log();
   if (!compiled) fail(ErrorCode::failed, "kernel {} for {}: {}", source.file, arch, log);
   return described(compilation.cubin(), std::move(log));
@@ -158,8 +160,10 @@ std::string hex(const Hash128& hash) {
   return fmt::format("{:016x}{:016x}", hash.high, hash.low);
 }
 
-std::filesystem::path cache_path(const std::string& text, const std::string& arch) {
-  const std::string key = fmt::format("{}\n{}\n{}", arch, loaded().availability.version, text);
+std::filesystem::path cache_path(const std::string& text, const KernelSource& source,
+                                 const std::string& arch) {
+  const std::string key = fmt::format("{}\n{}\n{}{}", arch, loaded().availability.version,
+                                      source.precise ? "precise\n" : "", text);
   return cache_folder() / "kernels" / (hex(hash128(std::as_bytes(std::span(key)))) + ".cubin");
 }
 
@@ -231,7 +235,7 @@ std::string full_text(const KernelSource& source) {
 
 CompiledKernel compile_kernel(const KernelSource& source, const std::string& arch) {
   const std::string text = full_text(source);
-  const std::filesystem::path path = cache_path(text, arch);
+  const std::filesystem::path path = cache_path(text, source, arch);
   if (auto kernel = cached(path)) return std::move(*kernel);
   CompiledKernel kernel = compile(text, source, arch);
   keep(path, kernel);

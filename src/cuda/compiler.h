@@ -14,6 +14,9 @@ struct KernelSource {
   std::string entry;  ///< its extern "C" kernel
   std::vector<std::pair<std::string, std::string>> defines;  ///< in front of the text, in order
   std::string prelude;  ///< generated text between the defines and the file
+  /// Division, square root, exponentials and subnormal numbers as IEEE 754 and the C library have
+  /// them, instead of the GPU's fast ones.
+  bool precise = false;
 };
 
 struct CompiledKernel {

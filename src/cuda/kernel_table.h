@@ -15,12 +15,16 @@
 
 namespace octet::cuda {
 
-/// What a kernel is specialised for: a node, on a device, for sizes inside the ranges.
-struct Site {
-  const Device& device;
+/// A node, for sizes inside the ranges: what the texts of generic kernels are made from.
+struct NodeSite {
   const Graph& graph;
   const Node& node;
   const runtime::SymbolRanges& symbols;
+};
+
+/// What a kernel is specialised for: such a node, on a device.
+struct Site : NodeSite {
+  const Device& device;
 };
 
 /// One row of the kernel table: which nodes a kernel takes, how it is specialised and prepared.
@@ -38,6 +42,8 @@ struct KernelEntry {
   void (*specialise)(const Site&, runtime::KernelChoice&);
   std::unique_ptr<runtime::Kernel> (*load)(const Device&, const Graph&, const Node&,
                                            const runtime::KernelChoice&);
+  /// Of a generic kernel the only text, for any device.
+  KernelSource (*generic_text)(const NodeSite&) = nullptr;
 };
 
 std::span<const KernelEntry> kernel_table();
@@ -51,6 +57,11 @@ KernelEntry patch_embedding_gemm();  // patch_embedding.cpp
 KernelEntry embedding_rows();        // rows.cpp
 KernelEntry pool_last();             // rows.cpp
 KernelEntry gather_row();            // rows.cpp
+
+// Generic kernels behind them, for any extents: one file a family.
+std::vector<KernelEntry> elementwise_kernels();  // elementwise.cpp
+std::vector<KernelEntry> movement_kernels();     // movement.cpp
+std::vector<KernelEntry> lookup_kernels();       // lookup.cpp
 
 /// Rows of a value at one end of the symbols' ranges: the product of all extents but the last.
 /// Packed rows count at their largest.

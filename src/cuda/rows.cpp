@@ -119,8 +119,8 @@ std::vector<KernelSource> pool_last_sources(const Site& site) {
 Refusal refuse_gather(const Device& device, const Graph& graph, const Node& node) {
   const Value& data = graph.value(node.inputs[0]);
   const Value& index = graph.value(node.inputs[1]);
-  if (data.dims.size() != 3 || node.integer("axis", 0) != 1 || !index.constant ||
-      index.constant->count() != 1) {
+  if (data.dims.size() != 3 || node.integer("axis", 0) != 1 || data.dims[1].is_symbolic() ||
+      !index.constant || index.constant->count() != 1) {
     return "it is not one row of every sample";
   }
   return refuse_pick(device, graph, node);
