@@ -7,16 +7,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <map>
+#include <numeric>
 #include <vector>
 
 #include "base/threads.h"
+#include "bench/model_run.h"
 #include "bench/peak.h"
 #include "cpu/backend.h"
 #include "cpu/matrix.h"
 #include "ops/ops.h"
-#include "profile/benchmark.h"
 #include "runtime/engine.h"
 
 namespace octet::bench {
@@ -27,7 +29,9 @@ using Clock = std::chrono::steady_clock;
 struct Options {
   std::vector<std::string> plans;
   int64_t batch = 1;
-  int64_t tokens = 0;  ///< of each text; 0: the whole context
+  int64_t tokens = 0;     ///< of each text; 0: the whole context
+  std::string captions;   ///< dataset whose captions give the lengths
+  std::string tokenizer;  ///< folder; empty: that of the first plan
   int rounds = 20;
   bool steps = false;
   bool by_step = false;
@@ -43,37 +47,26 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Random inputs; every text ends at its token number `tokens`, its end token.
-std::vector<Tensor> inputs_for(const Graph& graph, const Options& options) {
-  std::vector<Shape> shapes;
-  for (const ValueId id : graph.inputs()) {
-    Dims dims = graph.value(id).dims;
-    if (dims.front().is_symbolic()) dims.front() = options.batch;
-    shapes.push_back(*to_shape(dims));
-  }
-  std::vector<Tensor> inputs = profile::random_inputs(graph, shapes, 1);
-  Tensor& first = inputs.front();
-  if (first.dtype() != DType::i64 || options.tokens == 0) return inputs;
-  const auto ids = first.mutable_values<int64_t>();
-  const int64_t context = first.extent(1);
-  for (int64_t begin = 0; begin < first.count(); begin += context) {
-    const int64_t end_token = ids[static_cast<size_t>(begin + context - 1)];
-    for (int64_t i = options.tokens - 1; i < context; ++i) {
-      ids[static_cast<size_t>(begin + i)] = end_token;
-    }
-  }
-  return inputs;
+/// Lengths of the texts; empty where they fill the whole context.
+std::vector<int64_t> text_lengths(const Options& options) {
+  if (options.tokens > 0) return {options.tokens};
+  if (options.captions.empty()) return {};
+  const std::filesystem::path plan = options.plans.front();
+  const std::filesystem::path tokenizer =
+      options.tokenizer.empty() ? plan.parent_path() : std::filesystem::path(options.tokenizer);
+  return caption_lengths(options.captions, tokenizer, options.batch);
 }
 
 /// One plan that is timed.
 class Candidate {
  public:
-  Candidate(std::string path, const Options& options) : path_(std::move(path)) {
+  Candidate(std::string path, int64_t batch, std::span<const int64_t> lengths)
+      : path_(std::move(path)) {
     const auto start = Clock::now();
     engine_ = runtime::Engine::load(runtime::load_plan(path_), backend_);
     load_s_ = seconds_since(start);
     session_ = std::make_unique<runtime::Session>(engine_);
-    inputs_ = inputs_for(engine_->graph(), options);
+    inputs_ = model_inputs(engine_->graph(), batch, lengths);
   }
 
   double run() {
@@ -105,18 +98,6 @@ class Candidate {
   }
 
  private:
-  /// What a step does at the extents of this run.
-  [[nodiscard]] Cost cost_of_run(const Node& node, std::span<const runtime::Operand> inputs,
-                                 std::span<const runtime::Operand> outputs) const {
-    Cost cost;
-    for (const auto& operand : inputs) cost.bytes += static_cast<double>(operand.size_bytes());
-    for (const auto& operand : outputs) cost.bytes += static_cast<double>(operand.size_bytes());
-    if (node.is("Linear", kOctetDomain)) {
-      cost.flops = 2.0 * static_cast<double>(outputs[0].count() * inputs[0].last());
-    }
-    return cost;
-  }
-
   [[nodiscard]] std::string label(NodeId id, const Options& options) const {
     const Node& node = engine_->graph().node(id);
     if (options.by_step) return node.name;
@@ -167,9 +148,10 @@ class Candidate {
 };
 
 void run(const Options& options) {
+  const std::vector<int64_t> lengths = text_lengths(options);
   std::vector<std::unique_ptr<Candidate>> candidates;
   for (const std::string& path : options.plans) {
-    candidates.push_back(std::make_unique<Candidate>(path, options));
+    candidates.push_back(std::make_unique<Candidate>(path, options.batch, lengths));
   }
   for (std::string line; options.on_demand && std::getline(std::cin, line);) {
     fmt::print("{:.3f}\n", candidates.front()->run() * 1e3);
@@ -181,6 +163,11 @@ void run(const Options& options) {
     for (const auto& candidate : candidates) {
       if (options.steps) candidate->run_steps();
     }
+  }
+  if (!options.captions.empty()) {
+    const auto tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+    fmt::print("{} captions, {:.1f} tokens each\n", lengths.size(),
+               static_cast<double>(tokens) / static_cast<double>(lengths.size()));
   }
   const double peak = options.steps ? e4m3_peak(cpu::matrix_set().name) : 0;
   if (options.steps)
@@ -197,6 +184,10 @@ int main(int argc, char** argv) {
   app.add_option("plans", options.plans, "plan files")->required();
   app.add_option("--batch", options.batch, "samples in one run");
   app.add_option("--tokens", options.tokens, "tokens of each text, start and end included");
+  app.add_option("--captions", options.captions,
+                 "texts are as long as the captions of this dataset (text file, COCO captions)");
+  app.add_option("--tokenizer", options.tokenizer,
+                 "folder of the tokenizer for --captions; that of the first plan when left out");
   app.add_option("--rounds", options.rounds, "runs of each plan");
   app.add_flag("--steps", options.steps, "where the time goes, steps of the same sizes summed up");
   app.add_flag("--by-step", options.by_step, "every step by its name");
