@@ -60,7 +60,8 @@ class Session {
 
   /// Runs once. Inputs stand in the order of the graph's inputs, with its dtypes; symbolic extents
   /// follow from their shapes. Returns the outputs, viewed in the session's memory until the next
-  /// run. Throws `Error(usage)` for wrong dtypes, shapes or sizes out of range.
+  /// run. Throws `Error(usage)` for wrong dtypes, shapes or sizes out of range, and for ids outside
+  /// the table that they choose rows of.
   std::span<const Operand> run(std::span<const Tensor> inputs);
 
   /// The same, outputs copied into tensors of their own.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "runtime/engine.h"
 #include "runtime/row_ranges.h"
+#include "runtime/table_indices.h"
 
 namespace octet::runtime {
 namespace {
@@ -57,6 +58,7 @@ struct Session::State {
   std::vector<std::shared_ptr<std::byte>> device_inputs;
   std::vector<std::shared_ptr<std::byte>> host_outputs;
   std::vector<Operand> given;  ///< the caller's inputs
+  std::vector<TableIndices> indices;
   StepHook hook;
 
   int symbol_index(const std::string& name) {
@@ -195,6 +197,7 @@ Session::Session(std::shared_ptr<const Engine> engine)
     state.steps.push_back(std::move(step));
   }
   state.given.resize(graph.inputs().size());
+  state.indices = table_indices(graph);
   state.outputs.resize(graph.outputs().size());
   if (!state.stream->on_host()) allocate_transfers();
 }
@@ -241,6 +244,9 @@ void Session::bind_inputs(std::span<const Tensor> inputs) {
     check_type(graph.value(id), inputs[i]);
     bind_extents(id, inputs[i]);
     state.given[i] = view_of(inputs[i]);
+    for (const TableIndices& indices : state.indices) {
+      if (indices.input == i) check_table_indices(indices, graph.value(id).name, state.given[i]);
+    }
     state.resolve(static_cast<size_t>(id));
     Operand& operand = state.operands[static_cast<size_t>(id)];
     if (state.stream->on_host()) {

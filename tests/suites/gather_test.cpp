@@ -57,7 +57,7 @@ TEST_P(Gather, IndexOutOfRangeIsNamed) {
     const Array indices = array_of(DType::i64, {1, 1}, {index});
     for (const std::string op : {"Gather", "GatherND"}) {
       test::expect_error(ErrorCode::bad_input, {"'node'", fmt::format("index {}", index)}, [&] {
-        static_cast<void>(solve(GetParam(), {"", op, {}, {data, indices}}));
+        static_cast<void>(solve(GetParam(), {"", op, {}, {data, Feed::constant(indices)}}));
       });
     }
   }

@@ -2,8 +2,10 @@
 // what is said where there is no GPU.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 
+#include "checkpoint/safetensors.h"
 #include "cuda/compiler.h"
 #include "cuda/driver.h"
 #include "tests/system/program.h"
@@ -65,6 +67,33 @@ TEST(Cuda, TheSampleIsBuiltLoadedAndLaunched) {
                                     null_device(folder.path()));
     EXPECT_EQ(timed.exit_code, 0) << timed.err;
     EXPECT_NE(timed.out.find("GPU Compute Time"), std::string::npos) << timed.out;
+  }
+}
+
+TEST(Cuda, AnIdOutsideTheTableIsNamedAsOnTheCpu) {
+  if (!cuda::compiler().available) GTEST_SKIP() << cuda::compiler().reason;
+  const test::TemporaryFolder folder;
+  const std::string onnx = (folder / "onnx").string();
+  ASSERT_EQ(run_octet({"export", kSample, "-o", onnx, "-q"}).exit_code, 0);
+  Tensor ids(DType::i64, {2, 77});
+  ids.mutable_values<int64_t>()[80] = 9999;
+  const std::string inputs = (folder / "ids.safetensors").string();
+  const std::array tensors{checkpoint::NamedTensor{"text_input", ids}};
+  checkpoint::write_safetensors(inputs, tensors);
+  for (const std::string backend : {"cpu", "cuda"}) {
+    const std::string plan = onnx + "/text.plan";  // beside the tokenizer
+    const Outcome built = run_octet({"build", onnx + "/text.onnx", "--shapes=text_input:2x77",
+                                     "--backend", backend, "-o", plan},
+                                    null_device(folder.path()));
+    ASSERT_EQ(built.exit_code, 0) << built.err;
+    const Outcome outcome = run_octet({"run", onnx, "--inputs", inputs, "--outputs",
+                                       (folder / "out").string(), "--backend", backend},
+                                      null_device(folder.path()));
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_NE(outcome.err.find("input 'text_input': id 9999 at position 3 of sample 1 is outside "
+                               "the table of 644 rows"),
+              std::string::npos)
+        << outcome.err;
   }
 }
 
