@@ -46,7 +46,8 @@ std::span<const KernelEntry> kernel_table() {
         linear_gemm(),          attention_fused(), layer_norm_fused(), layer_norm_rows(),
         patch_embedding_gemm(), embedding_rows(),  pool_last(),        gather_row(),
     };
-    for (const auto& family : {elementwise_kernels(), movement_kernels(), lookup_kernels()}) {
+    for (const auto& family : {elementwise_kernels(), movement_kernels(), lookup_kernels(),
+                               reduction_kernels(), product_kernels(), plain_attention_kernels()}) {
       all.insert(all.end(), family.begin(), family.end());
     }
     return all;

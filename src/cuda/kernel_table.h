@@ -62,6 +62,9 @@ KernelEntry gather_row();            // rows.cpp
 std::vector<KernelEntry> elementwise_kernels();  // elementwise.cpp
 std::vector<KernelEntry> movement_kernels();     // movement.cpp
 std::vector<KernelEntry> lookup_kernels();       // lookup.cpp
+std::vector<KernelEntry> reduction_kernels();    // reduction.cpp
+std::vector<KernelEntry> product_kernels();      // plain_product.cpp
+std::vector<KernelEntry> plain_attention_kernels();
 
 /// Rows of a value at one end of the symbols' ranges: the product of all extents but the last.
 /// Packed rows count at their largest.

@@ -6,7 +6,8 @@
 #include "generic.cuh"
 #include "functions.cuh"
 
-extern "C" __global__ void elements(const Operands operands, const Sizes sizes) {
+extern "C" __global__ void elements(const __grid_constant__ Operands operands,
+                                    const __grid_constant__ Sizes sizes) {
   const Index count = COUNT, step = (Index)gridDim.x * blockDim.x;
   Y* const y = (Y*)operands.at[OUTPUT];
   for (Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step) {
