@@ -114,7 +114,8 @@ Defines common_defines(const GemmProblem& problem, const GemmTactic& tactic) {
           {"COLUMN_SCALES", number(problem.column_scales ? 1 : 0)},
           {"FACTOR", number(multiplies_last(problem) ? 1 : 0)},
           {"TILE_COLUMNS", number(tactic.columns)},
-          {"STAGES", number(tactic.stages)}};
+          {"STAGES", number(tactic.stages)},
+          {"STAGE_SLABS", number(tactic.stage_slabs)}};
 }
 
 KernelSource mma_source(const GemmProblem& problem, const GemmTactic& tactic) {
@@ -151,7 +152,8 @@ KernelSource sm90_source(const GemmProblem& problem, const GemmTactic& tactic) {
 
 /// Clocks that the kernel is likely to take on an H200, a fit to measurements, to order candidates
 /// and leave out the hopeless: a multiprocessor multiplies a slab of 64 rows in about 1.7 clocks a
-/// column and 90 more, and receives about 61 bytes a clock from the cache.
+/// column and 90 more (35 with two slabs a stage), and receives about 61 bytes a clock from the
+/// cache.
 double estimated_clocks(const GemmProblem& problem, const GemmTactic& tactic, int64_t rows,
                         int multiprocessors) {
   constexpr double kBytesPerClock = 61;
@@ -164,7 +166,8 @@ double estimated_clocks(const GemmProblem& problem, const GemmTactic& tactic, in
   const auto tiles =
       static_cast<int64_t>(ceil_div(rows, tactic.rows)) * panel_count(problem, tactic);
   const double waves = ceil_div(tiles * tactic.splits, multiprocessors);
-  const double multiply = tactic.rows / 64.0 * (89 + 1.72 * tactic.columns);
+  const double hand_over = tactic.stage_slabs > 1 ? 35 : 89;
+  const double multiply = tactic.rows / 64.0 * (hand_over + 1.72 * tactic.columns);
   const double stream = (tactic.rows + tactic.columns) * 128 / kBytesPerClock;
   const double slab = std::max(multiply, stream);
   const double epilogue = 8.0 * tactic.columns;
@@ -200,19 +203,21 @@ std::vector<GemmTactic> all_tactics(const GemmProblem& problem, const DeviceProp
   };
   for (const int columns : {64, 128, 192, 256}) {
     for (const int consumers : {2, 3}) {
-      add({GemmKernel::resident, 64, columns, 8, consumers});
-      if (problem.residual) add({GemmKernel::resident, 64, columns, 12, consumers});
+      add({GemmKernel::resident, 64, columns, 8, 1, consumers});
+      add({GemmKernel::resident, 64, columns, 4, 2, consumers});
+      add({GemmKernel::resident, 64, columns, 6, 2, consumers});
     }
-    add({GemmKernel::streamed, 64, columns, 9, 2});
-    if (columns > 64) add({GemmKernel::deferred, 128, columns, 8, 2});
+    add({GemmKernel::streamed, 64, columns, 9, 1, 2});
+    add({GemmKernel::streamed, 64, columns, 5, 2, 2});
+    if (columns > 64) add({GemmKernel::deferred, 128, columns, 8, 1, 2});
     for (const int splits : {1, 2, 4, 8}) {
       // Two blocks on a multiprocessor where the stages allow.
-      add({GemmKernel::split, 64, columns, columns == 64 ? 6 : 8, 1, splits});
-      add({GemmKernel::split, 128, columns, 8, 2, splits});
+      add({GemmKernel::split, 64, columns, columns == 64 ? 6 : 8, 1, 1, splits});
+      add({GemmKernel::split, 128, columns, 8, 1, 2, splits});
     }
   }
-  add({GemmKernel::mma, 128, 128, 4, 8});
-  add({GemmKernel::mma, 64, 64, 4, 4});
+  add({GemmKernel::mma, 128, 128, 4, 1, 8});
+  add({GemmKernel::mma, 64, 64, 4, 1, 4});
   return all;
 }
 
@@ -269,12 +274,13 @@ int block_threads(const GemmTactic& tactic) {
 int64_t shared_bytes(const GemmProblem& problem, const GemmTactic& tactic) {
   const int64_t slab = slab_bytes(tactic);
   const int64_t slabs = slab_count(problem, tactic);
-  const int64_t a = tactic.rows * slab;
-  const int64_t w = tactic.columns * slab;
+  const int64_t a = tactic.rows * slab * tactic.stage_slabs;
+  const int64_t w = tactic.columns * slab * tactic.stage_slabs;
   if (tactic.kernel == GemmKernel::mma) return tactic.stages * (a + w);
   const int64_t barriers = 16 * tactic.stages + 8 * tactic.consumers;
   if (tactic.kernel == GemmKernel::resident) {
-    return tactic.stages * a + slabs * w + barriers + 16 * slabs;
+    const int64_t steps = slabs / tactic.stage_slabs;
+    return tactic.stages * a + steps * w + barriers + 16 * steps;
   }
   return tactic.stages * (a + w) + barriers + shared_number_bytes(problem, tactic);
 }
@@ -284,7 +290,10 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
   if (std::string reason = refusal(problem); !reason.empty()) return reason;
   if (tactic.kernel != GemmKernel::mma && device.major != 9) return "it needs sm_90a";
   if (tactic.kernel == GemmKernel::mma && tactic.programmatic) return "it does not wait";
-  if (tactic.stages < 3) return "fewer than 3 stages fit into shared memory";
+  const bool whole_stages =
+      tactic.stage_slabs >= 1 && slab_count(problem, tactic) % tactic.stage_slabs == 0;
+  if (!whole_stages) return "K is no multiple of a stage";
+  if (tactic.stages * tactic.stage_slabs < 3) return "fewer than 3 slabs fit into shared memory";
   if (shared_bytes(problem, tactic) > device.shared_bytes) return "too little shared memory";
   if (tactic.columns % group_columns(problem) != 0) return "a tile has no whole groups of columns";
   if (transposes(problem) && problem.transposed_from % tactic.columns != 0) {
@@ -296,6 +305,7 @@ std::string refusal(const GemmProblem& problem, const GemmTactic& tactic,
 std::string to_string(const GemmTactic& tactic) {
   std::string text = fmt::format("{} {}x{}, {} stages", name_of(tactic.kernel), tactic.rows,
                                  tactic.columns, tactic.stages);
+  if (tactic.stage_slabs > 1) text += fmt::format(" of {} slabs", tactic.stage_slabs);
   if (tactic.programmatic) text += ", programmatic";
   if (tactic.kernel == GemmKernel::mma) return text + fmt::format(", {} warps", tactic.consumers);
   if (tactic.kernel == GemmKernel::split) return text + fmt::format(", K in {}", tactic.splits);
@@ -303,10 +313,10 @@ std::string to_string(const GemmTactic& tactic) {
 }
 
 Json GemmTactic::to_json() const {
-  return {{"kernel", name_of(kernel)},   {"rows", rows},
-          {"columns", columns},          {"stages", stages},
-          {"consumers", consumers},      {"splits", splits},
-          {"programmatic", programmatic}};
+  return {{"kernel", name_of(kernel)},  {"rows", rows},
+          {"columns", columns},         {"stages", stages},
+          {"stage_slabs", stage_slabs}, {"consumers", consumers},
+          {"splits", splits},           {"programmatic", programmatic}};
 }
 
 GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
@@ -314,6 +324,7 @@ GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
           json_at<int>(json, "rows", where),
           json_at<int>(json, "columns", where),
           json_at<int>(json, "stages", where),
+          json_at<int>(json, "stage_slabs", where),
           json_at<int>(json, "consumers", where),
           json_at<int>(json, "splits", where),
           json_or<bool>(json, "programmatic", false, where)};

@@ -12,7 +12,7 @@ namespace octet::cuda {
 namespace {
 
 TEST(GemmTest, TacticsSurviveJson) {
-  const GemmTactic tactic{GemmKernel::split, 64, 128, 7, 1, 4, true};
+  const GemmTactic tactic{GemmKernel::split, 64, 128, 7, 1, 1, 4, true};
   EXPECT_EQ(GemmTactic::from_json(tactic.to_json(), "plan"), tactic);
   Json broken = tactic.to_json();
   broken["kernel"] = "none";

@@ -12,6 +12,7 @@ constexpr int kStageBytes = kABytes + TILE_COLUMNS * kSlabBytes;
 constexpr int kStrips = 2 * kGroups;
 constexpr int kStripsPerSlab = kStrips / DEFERRED_SLABS;
 constexpr int kResidualSlabs = RESIDUAL ? DEFERRED_SLABS : 0;
+static_assert(kGroup * sizeof(OUT_TYPE) == 64, "a strip is 16 bytes");
 
 __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
                                         uint32_t stages, const Ring& ring, const GemmArguments& g) {
@@ -42,6 +43,10 @@ __device__ __forceinline__ int fresh_thread_id() {
 struct Parked {
   uint4 strips[kGroups][2];
   int row, column;
+  // Of the first strip. The others' addresses are steps from here: whole ones for each would take
+  // as long to compute as a slab is multiplied.
+  uint8_t* out;
+  const uint8_t* residual;
 
   __device__ __forceinline__ void place(const GemmArguments& g, int tile) {
     int row_tile, column_tile;
@@ -49,14 +54,20 @@ struct Parked {
     const int thread = fresh_thread_id();
     row = row_tile * kTileRows + thread / 32 * 16 + thread % 32 / 4;
     column = column_tile * TILE_COLUMNS + thread % 4 * kStrip;
+    out = (uint8_t*)(g.out + row * g.out_pitch + column);
+    residual = (const uint8_t*)(g.residual + row * g.residual_pitch + column);
   }
+  __device__ __forceinline__ bool has(const GemmArguments& g, int i) const {
+    return inside(g, row + 8 * (i % 2), column + i / 2 * kGroup);
+  }
+  // A group of columns is 64 bytes wide.
   __device__ __forceinline__ void load(const GemmArguments& g, int i) {
-    const int r = row + 8 * (i % 2), c = column + i / 2 * kGroup;
-    if (inside(g, r, c)) strips[i / 2][i % 2] = load16(g.residual + r * g.residual_pitch + c);
+    const int64_t rows_on = i % 2 * 8 * g.residual_pitch * sizeof(f16);
+    if (has(g, i)) strips[i / 2][i % 2] = load16(residual + rows_on + i / 2 * 64);
   }
   __device__ __forceinline__ void store(const GemmArguments& g, int i) const {
-    const PackedStrip strip = {{strips[i / 2][i % 2]}};
-    strip.store(g, row + 8 * (i % 2), column + i / 2 * kGroup);
+    const int64_t rows_on = i % 2 * 8 * g.out_pitch * sizeof(OUT_TYPE);
+    if (has(g, i)) store16(out + rows_on + i / 2 * 64, strips[i / 2][i % 2]);
   }
   template <class Numbers>
   __device__ __forceinline__ void finish(const float (&sums)[kSums], const Numbers& numbers) {
@@ -87,7 +98,7 @@ struct Slabs {
   __device__ __forceinline__ void multiply(float (&sums)[kSums], int k, Work beside) {
     ring.wait(at);
     const uint32_t stage = stages + at.slot * kStageBytes;
-    multiply_slab(sums, stage + rows, stage + kABytes, k > 0);
+    multiply_stage<kABytes, kStageBytes - kABytes>(sums, stage + rows, stage + kABytes, k > 0);
     beside();
     wgmma_wait<1>();
     if (k > 0) ring.release(previous);

@@ -4,7 +4,8 @@
 // has multiprocessors, at least as many as there are panels.
 #include "gemm_sm90.cuh"
 
-constexpr int kStageBytes = kWarpgroupRows * kSlabBytes;
+constexpr int kASlabBytes = kWarpgroupRows * kSlabBytes;
+constexpr int kStageBytes = STAGE_SLABS * kASlabBytes;
 constexpr int kPanelSlabBytes = TILE_COLUMNS * kSlabBytes;
 constexpr int kPanels = (COLUMNS + TILE_COLUMNS - 1) / TILE_COLUMNS;
 
@@ -61,29 +62,36 @@ struct Shared {
         barriers(panel + kSlabs * kPanelSlabBytes) {}
   __device__ __forceinline__ Ring ring() const { return Ring(barriers); }
   __device__ __forceinline__ Turns turns() const { return {barriers + Ring::kBytes}; }
-  // Slab k of the panel is there, and is no longer needed.
-  __device__ __forceinline__ uint32_t panel_full(int k) const {
-    return barriers + Ring::kBytes + Turns::kBytes + 8 * k;
+  // The panel's slabs of one step are there, and are no longer needed.
+  __device__ __forceinline__ uint32_t panel_full(int step) const {
+    return barriers + Ring::kBytes + Turns::kBytes + 8 * step;
   }
-  __device__ __forceinline__ uint32_t panel_empty(int k) const { return panel_full(kSlabs + k); }
+  __device__ __forceinline__ uint32_t panel_empty(int step) const {
+    return panel_full(kSteps + step);
+  }
 
   __device__ __forceinline__ void init() const {
     ring().init(4);
     turns().init();
-    for (int k = 0; k < kSlabs; ++k) {
-      barrier_init(panel_full(k), 1);
-      barrier_init(panel_empty(k), CONSUMERS * 4);
+    for (int step = 0; step < kSteps; ++step) {
+      barrier_init(panel_full(step), 1);
+      barrier_init(panel_empty(step), CONSUMERS * 4);
     }
     barrier_init_done();
   }
 };
 
-__device__ __forceinline__ void load_panel_slab(const TensorMap* map, const Shared& shared,
-                                                int panel, int k, int segments_before) {
-  if (segments_before > 0) barrier_wait(shared.panel_empty(k), (segments_before & 1) ^ 1);
-  barrier_expect(shared.panel_full(k), kPanelSlabBytes);
-  load_tile(shared.panel + k * kPanelSlabBytes, map, shared.panel_full(k), k * kSlabElements,
-            panel * TILE_COLUMNS);
+__device__ __forceinline__ void load_panel(const TensorMap* map, const Shared& shared, int panel,
+                                           int step, int segments_before) {
+  const uint32_t full = shared.panel_full(step);
+  if (segments_before > 0) barrier_wait(shared.panel_empty(step), (segments_before & 1) ^ 1);
+  barrier_expect(full, STAGE_SLABS * kPanelSlabBytes);
+#pragma unroll
+  for (int i = 0; i < STAGE_SLABS; ++i) {
+    const int k = step * STAGE_SLABS + i;
+    load_tile(shared.panel + k * kPanelSlabBytes, map, full, k * kSlabElements,
+              panel * TILE_COLUMNS);
+  }
 }
 
 __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap* w_map,
@@ -94,11 +102,14 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
   for (int segments = 0; schedule.take(segment); ++segments) {
     for (int i = 0; i < segment.count; ++i) {
 #pragma unroll 1
-      for (int k = 0; k < kSlabs; ++k) {
-        if (i == 0) load_panel_slab(w_map, shared, segment.panel, k, segments);
+      for (int step = 0; step < kSteps; ++step) {
+        if (i == 0) load_panel(w_map, shared, segment.panel, step, segments);
         const uint32_t barrier = ring.acquire(at, kStageBytes);
-        load_a(shared.a + at.slot * kStageBytes, a_map, barrier, k,
-               (segment.first + i * segment.stride) * kWarpgroupRows);
+#pragma unroll
+        for (int slab = 0; slab < STAGE_SLABS; ++slab) {
+          load_a(shared.a + at.slot * kStageBytes + slab * kASlabBytes, a_map, barrier,
+                 step * STAGE_SLABS + slab, (segment.first + i * segment.stride) * kWarpgroupRows);
+        }
         at.advance();
       }
     }
@@ -117,15 +128,15 @@ __device__ __forceinline__ void consume(const Shared& shared, Schedule schedule,
   for (int segments = 0; schedule.take(segment); ++segments, before += segment.count) {
     const int column = segment.panel * TILE_COLUMNS + lane_column();
     const NUMBERS numbers(g, column);
-    const auto release_panel = [&](int k) {
-      if (lane_id() == 0) barrier_arrive(shared.panel_empty(k));
+    const auto release_panel = [&](int step) {
+      if (lane_id() == 0) barrier_arrive(shared.panel_empty(step));
     };
     const int first = (warpgroup + CONSUMERS - before % CONSUMERS) % CONSUMERS;
     if (first >= segment.count) {  // none is ours; released in the right phase all the same
 #pragma unroll 1
-      for (int k = 0; k < kSlabs; ++k) {
-        barrier_wait(shared.panel_full(k), segments & 1);
-        release_panel(k);
+      for (int step = 0; step < kSteps; ++step) {
+        barrier_wait(shared.panel_full(step), segments & 1);
+        release_panel(step);
       }
     }
     for (int i = first; i < segment.count; i += CONSUMERS) {
@@ -135,26 +146,27 @@ __device__ __forceinline__ void consume(const Shared& shared, Schedule schedule,
       ResidualTile<kGroups> residual;
       residual.load(g, row, column);
       turns.take(warpgroup, taken++);
-      RingPosition at = RingPosition::at((before + i) * kSlabs);
+      RingPosition at = RingPosition::at((before + i) * kSteps);
       int previous = 0;
 #pragma unroll
-      for (int k = 0; k < kSlabs; ++k) {
-        if (i == first) barrier_wait(shared.panel_full(k), segments & 1);
+      for (int step = 0; step < kSteps; ++step) {
+        if (i == first) barrier_wait(shared.panel_full(step), segments & 1);
         ring.wait(at);
-        multiply_slab(sums, shared.a + at.slot * kStageBytes, shared.panel + k * kPanelSlabBytes,
-                      k > 0);
-        if (k == kSlabs - 1) turns.pass(warpgroup);
-        if (k > 0) {
+        multiply_stage<kASlabBytes, kPanelSlabBytes>(
+            sums, shared.a + at.slot * kStageBytes,
+            shared.panel + step * STAGE_SLABS * kPanelSlabBytes, step > 0);
+        if (step == kSteps - 1) turns.pass(warpgroup);
+        if (step > 0) {
           wgmma_wait<1>();
           ring.release(previous);
-          if (last) release_panel(k - 1);
+          if (last) release_panel(step - 1);
         }
         previous = at.slot;
         at.advance();
       }
       wgmma_wait<0>();
       ring.release(previous);
-      if (last) release_panel(kSlabs - 1);
+      if (last) release_panel(kSteps - 1);
       finish_tile<kGroups>(sums, numbers, residual, g, row, column);
     }
   }

@@ -1,10 +1,10 @@
 // What the matrix products of sm_90a share. Operands are K-major, cut along K in slabs of 128
 // bytes, which the copy engine swizzles; a slab is four wgmma deep. One warp copies, warpgroups
 // multiply: they meet at a ring of stages, each with a barrier that says full and one that says
-// empty.
+// empty. A stage of two slabs halves the hand-overs, which bound how fast A arrives.
 //
 // OPERAND_TYPE e4m3 or f16; WGMMA, the generated instruction; K_BYTES; TILE_COLUMNS; STAGES;
-// CONSUMERS: warpgroups that multiply;
+// STAGE_SLABS: slabs in a stage, a divisor of K's; CONSUMERS: warpgroups that multiply;
 // CONSUMER_REGISTERS, PRODUCER_REGISTERS.
 #include "gemm_epilogue.cuh"
 #include "sm90.cuh"
@@ -12,6 +12,8 @@
 constexpr int kSlabBytes = 128;
 constexpr int kSlabs = (K_BYTES + kSlabBytes - 1) / kSlabBytes;
 constexpr int kSlabElements = kSlabBytes / sizeof(OPERAND_TYPE);
+constexpr int kSteps = kSlabs / STAGE_SLABS;  // stages that a tile takes
+static_assert(kSlabs % STAGE_SLABS == 0, "a tile takes whole stages");
 constexpr int kWarpgroupRows = 64;  // of one wgmma
 constexpr int kGroups = TILE_COLUMNS / kGroup;
 constexpr int kSums = TILE_COLUMNS / 2;  // registers
@@ -94,12 +96,20 @@ __device__ __forceinline__ void load_a(uint32_t target, const TensorMap* map, ui
   }
 }
 
-// Adds one slab: a 64 rows, b TILE_COLUMNS rows, both at addresses of shared memory.
-__device__ __forceinline__ void multiply_slab(float (&sums)[kSums], uint32_t a, uint32_t b,
-                                              bool accumulate) {
-  const uint64_t a_rows = wgmma_descriptor<kSlabBytes>(a), b_rows = wgmma_descriptor<kSlabBytes>(b);
+// Adds the slabs of a stage: a 64 rows, b TILE_COLUMNS rows, both at addresses of shared memory,
+// their slabs so many bytes apart.
+template <int a_step, int b_step>
+__device__ __forceinline__ void multiply_stage(float (&sums)[kSums], uint32_t a, uint32_t b,
+                                               bool accumulate) {
   wgmma_fence();
 #pragma unroll
-  for (int i = 0; i < 4; ++i) WGMMA(sums, a_rows + 2 * i, b_rows + 2 * i, accumulate || i > 0);
+  for (int slab = 0; slab < STAGE_SLABS; ++slab) {
+    const uint64_t a_rows = wgmma_descriptor<kSlabBytes>(a + slab * a_step);
+    const uint64_t b_rows = wgmma_descriptor<kSlabBytes>(b + slab * b_step);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      WGMMA(sums, a_rows + 2 * i, b_rows + 2 * i, accumulate || slab + i > 0);
+    }
+  }
   wgmma_commit();
 }

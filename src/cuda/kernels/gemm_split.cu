@@ -64,7 +64,8 @@ __device__ __forceinline__ void multiply(float (&sums)[kSums], uint32_t stages, 
   for (int k = slabs.first; k < slabs.end; ++k) {
     ring.wait(at);
     const uint32_t stage = stages + at.slot * kStageBytes;
-    multiply_slab(sums, stage + rows, stage + kABytes, k > slabs.first);
+    multiply_stage<kABytes, kStageBytes - kABytes>(sums, stage + rows, stage + kABytes,
+                                                   k > slabs.first);
     wgmma_wait<1>();
     if (k > slabs.first) ring.release(previous);
     previous = at.slot;
