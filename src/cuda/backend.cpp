@@ -10,6 +10,7 @@
 #include "cuda/stream.h"
 #include "ops/ops.h"
 #include "passes/passes.h"
+#include "runtime/plan.h"
 
 namespace octet::cuda {
 namespace {
@@ -24,18 +25,6 @@ const KernelEntry& entry(std::string_view kernel) {
     fail_input("the backend cuda has no kernel '{}'; build the plan again", kernel);
   }
   return *found;
-}
-
-/// Null when all refuse; the reasons go into `choice`.
-const KernelEntry* first_that_takes(const Device& device, const Graph& graph, const Node& node,
-                                    runtime::KernelChoice& choice) {
-  for (const KernelEntry& candidate : kernel_table()) {
-    if (!node.is(candidate.op, candidate.domain)) continue;
-    const Refusal reason = candidate.refuse(device, graph, node);
-    if (!reason) return &candidate;
-    choice.refusals.push_back({std::string(candidate.name), *reason});
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -76,6 +65,18 @@ int64_t rows_at(const Site& site, ValueId value, int64_t runtime::SymbolRange::*
   return rows;
 }
 
+const KernelEntry* CudaBackend::first_that_takes(const Graph& graph, const Node& node,
+                                                 runtime::KernelChoice& choice) const {
+  for (const KernelEntry& candidate : kernel_table()) {
+    if (!node.is(candidate.op, candidate.domain)) continue;
+    if (kernels_ == KernelSet::generic && candidate.generic_text == nullptr) continue;
+    const Refusal reason = candidate.refuse(device_, graph, node);
+    if (!reason) return &candidate;
+    choice.refusals.push_back({std::string(candidate.name), *reason});
+  }
+  return nullptr;
+}
+
 std::string CudaBackend::target() const {
   return fmt::format("cuda/{}", device_.properties().arch());
 }
@@ -88,7 +89,7 @@ void CudaBackend::prepare(const Graph& graph, const runtime::SymbolRanges& symbo
   std::map<std::string, KernelSource> sources;
   for (const NodeId id : graph.order()) {
     runtime::KernelChoice choice;
-    const KernelEntry* chosen = first_that_takes(device_, graph, graph.node(id), choice);
+    const KernelEntry* chosen = first_that_takes(graph, graph.node(id), choice);
     if (chosen == nullptr) continue;
     for (KernelSource& source : chosen->sources({{graph, graph.node(id), symbols}, device_})) {
       sources.emplace(full_text(source), std::move(source));
@@ -103,7 +104,7 @@ runtime::KernelChoice CudaBackend::choose(const Graph& graph, NodeId id,
                                           const runtime::SymbolRanges& symbols) const {
   runtime::KernelChoice choice;
   const Node& node = graph.node(id);
-  if (const KernelEntry* chosen = first_that_takes(device_, graph, node, choice)) {
+  if (const KernelEntry* chosen = first_that_takes(graph, node, choice)) {
     choice.kernel = chosen->name;
     chosen->specialise({{graph, node, symbols}, device_}, choice);
   }
@@ -121,6 +122,27 @@ Tensor CudaBackend::pack(const Graph& graph, NodeId id, size_t index,
 std::unique_ptr<runtime::Kernel> CudaBackend::load(const Graph& graph, NodeId id,
                                                    const runtime::KernelChoice& choice) const {
   return entry(choice.kernel).load(device_, graph, graph.node(id), choice);
+}
+
+/// How much of the plan is off the fast path.
+std::vector<std::string> CudaBackend::remarks(const runtime::Plan& plan) const {
+  size_t kernels = 0;
+  size_t generic = 0;
+  double flops = 0;
+  double generic_flops = 0;
+  for (const runtime::Step& step : plan.steps) {
+    if (step.choice.kernel.empty()) continue;
+    const bool is_generic = entry(step.choice.kernel).generic_text != nullptr;
+    kernels += 1;
+    generic += is_generic ? 1 : 0;
+    flops += step.flops;
+    generic_flops += is_generic ? step.flops : 0;
+  }
+  if (generic == 0) return {};
+  return {
+      fmt::format("{} of {} kernels are generic; {:.1f} % of all operations are done in them, "
+                  "without tensor cores",
+                  generic, kernels, flops > 0 ? 100 * generic_flops / flops : 0.0)};
 }
 
 std::unique_ptr<runtime::Stream> CudaBackend::make_stream() const {

@@ -1,5 +1,7 @@
 #include "cuda/qkv_layout.h"
 
+#include <limits>
+
 #include "ops/ops.h"
 #include "ops/parameters.h"
 #include "ops/refusals.h"
@@ -9,15 +11,20 @@ namespace {
 
 constexpr size_t kRanges = 3;
 
+/// The extent, more than any kernel takes where it is a symbol.
+int largest(const Dim& dim) {
+  return dim.is_symbolic() ? std::numeric_limits<int>::max() : static_cast<int>(dim.size());
+}
+
 /// The most rows a sample can have.
 int max_rows_of(const Graph& graph, const Node& attention,
                 const octet::AttentionOperands& operands) {
   if (!has_input(attention, kRanges)) {
-    return static_cast<int>(graph.value(attention.inputs[operands.k.input]).dims.at(1).size());
+    return largest(graph.value(attention.inputs[operands.k.input]).dims.at(1));
   }
   const auto producer = graph.producer(attention.inputs[kRanges]);
-  const Node& ranges = graph.node(producer.value());
-  return static_cast<int>(graph.value(ranges.inputs.at(0)).dims.back().size());
+  if (!producer) return std::numeric_limits<int>::max();
+  return largest(graph.value(graph.node(*producer).inputs.at(0)).dims.back());
 }
 
 int64_t pitch_of(const Graph& graph, const Node& attention, size_t input) {
@@ -50,7 +57,10 @@ AttentionProblem attention_problem(const Graph& graph, const Node& attention) {
 bool takes_values_transposed(const Device& device, const Graph& graph, const Node& attention) {
   if (attention.integer("packed_qkv", 0) == 0) return false;
   AttentionProblem problem = attention_problem(graph, attention);
-  if (problem.head_dim != kTransposedHeadDim || problem.dtype != DType::f8e4m3) return false;
+  if (problem.head_dim != kTransposedHeadDim || problem.dtype != DType::f8e4m3 ||
+      problem.max_rows == std::numeric_limits<int>::max()) {
+    return false;
+  }
   problem.layout = AttentionLayout::values_transposed;
   problem.q_pitch = problem.k_pitch = int64_t{2} * problem.heads * problem.head_dim;
   problem.v_pitch = 16;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "runtime/engine.h"
+#include "runtime/memory_plan.h"
 #include "runtime/row_ranges.h"
 #include "runtime/table_indices.h"
 
@@ -219,8 +220,12 @@ void Session::allocate_transfers() {
     state.device_inputs.push_back(state.stream->allocate(largest_bytes(id)));
     state.operands[static_cast<size_t>(id)].data = state.device_inputs.back().get();
   }
+  const std::map<ValueId, ArenaSlot>& slots = engine_->plan().slots;
   for (const ValueId id : graph.outputs()) {
-    state.host_outputs.push_back(state.stream->allocate_host(largest_bytes(id)));
+    // A slot knows the most packed rows too.
+    const auto slot = slots.find(storage_of(graph, id));
+    const size_t bytes = slot == slots.end() ? largest_bytes(id) : slot->second.size;
+    state.host_outputs.push_back(state.stream->allocate_host(bytes));
   }
 }
 

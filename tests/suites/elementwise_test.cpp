@@ -127,6 +127,7 @@ TEST_P(Elementwise, IntegerArithmetic) {
 }
 
 TEST_P(Elementwise, IntegerDivisionByZeroNamesTheNode) {
+  if (!reports_bad_values(GetParam())) GTEST_SKIP() << "its kernels report nothing";
   const Array a = array_of(DType::i64, {2}, {1, 2});
   const Array b = array_of(DType::i64, {2}, {1, 0});
   test::expect_error(ErrorCode::bad_input, {"'node'", "zero"}, [&] {

@@ -52,6 +52,7 @@ TEST_P(Gather, ScalarIndexWithSymbolicBatch) {
 }
 
 TEST_P(Gather, IndexOutOfRangeIsNamed) {
+  if (!reports_bad_values(GetParam())) GTEST_SKIP() << "its kernels report nothing";
   const Array data = random_array(DType::f32, {4, 3}, 4);
   for (const double index : {4.0, -5.0}) {
     const Array indices = array_of(DType::i64, {1, 1}, {index});

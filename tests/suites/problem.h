@@ -14,10 +14,20 @@ namespace octet::suites {
 /// backend.cpp.
 std::vector<std::string> backend_names();
 const runtime::Backend& backend_named(const std::string& name);
+/// Why a backend cannot run on this machine, in words; empty when it can.
+std::string why_unavailable(const std::string& name);
+/// Do its kernels report indices and divisors that make no sense?
+bool reports_bad_values(const std::string& name);
 
 /// A suite is instantiated with every backend's name.
 #define OCTET_SUITE(SUITE)                                                        \
-  class SUITE : public ::testing::TestWithParam<std::string> {};                  \
+  class SUITE : public ::testing::TestWithParam<std::string> {                    \
+   protected:                                                                     \
+    void SetUp() override {                                                       \
+      const std::string reason = why_unavailable(GetParam());                     \
+      if (!reason.empty()) GTEST_SKIP() << reason;                                \
+    }                                                                             \
+  };                                                                              \
   INSTANTIATE_TEST_SUITE_P(Backends, SUITE, ::testing::ValuesIn(backend_names()), \
                            [](const auto& instance) { return instance.param; })
 

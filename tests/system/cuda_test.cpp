@@ -8,6 +8,7 @@
 #include "checkpoint/safetensors.h"
 #include "cuda/compiler.h"
 #include "cuda/driver.h"
+#include "passes/passes.h"
 #include "tests/system/program.h"
 #include "tests/temporary_folder.h"
 
@@ -94,6 +95,60 @@ TEST(Cuda, AnIdOutsideTheTableIsNamedAsOnTheCpu) {
                                "the table of 644 rows"),
               std::string::npos)
         << outcome.err;
+  }
+}
+
+std::string text_shapes(const std::string& flag, int batch) {
+  return "--" + flag + "=text_input:" + std::to_string(batch) + "x77";
+}
+
+/// A graph of which nothing is fused, as other tools may bring it: every node runs on the GPU, and
+/// the table says on which kernel.
+TEST(Cuda, AGraphWithoutFusionsRunsOnGenericKernels) {
+  if (!cuda::compiler().available) GTEST_SKIP() << cuda::compiler().reason;
+  const test::TemporaryFolder folder;
+  const std::string onnx = (folder / "onnx").string();
+  const std::string plan = (folder / "text.plan").string();
+  ASSERT_EQ(run_octet({"export", kSample, "-o", onnx, "-q"}).exit_code, 0);
+  std::vector<std::string> build{"build",
+                                 onnx + "/text.onnx",
+                                 "--backend",
+                                 "cuda",
+                                 "--explain",
+                                 text_shapes("minShapes", 1),
+                                 text_shapes("optShapes", 4),
+                                 text_shapes("maxShapes", 8),
+                                 "-o",
+                                 plan};
+  for (const passes::Pass& pass : passes::fusion_passes()) {
+    build.insert(build.end(), {"--disable-pass", std::string(pass.name)});
+  }
+  const Outcome built = run_octet(build, null_device(folder.path()));
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  for (const char* kernel : {"generic.MatMul", "generic.Softmax", "generic.Transpose",
+                             "generic.Gather", "generic.GatherND", "generic.ArgMax"}) {
+    EXPECT_NE(built.out.find(kernel), std::string::npos) << kernel << "\n" << built.out;
+  }
+  EXPECT_NE(built.out.find("kernels are generic"), std::string::npos) << built.out;
+  const Outcome timed = run_octet({"bench", "--loadEngine=" + plan, text_shapes("shapes", 3),
+                                   "--iterations=1", "--duration=0", "--warmUp=0"},
+                                  null_device(folder.path()));
+  EXPECT_EQ(timed.exit_code, 0) << timed.err;
+}
+
+/// No tensor-core kernel takes FP32: its plain kernels do.
+TEST(Cuda, AnFp32GraphRunsOnGenericKernels) {
+  if (!cuda::compiler().available) GTEST_SKIP() << cuda::compiler().reason;
+  const test::TemporaryFolder folder;
+  const std::string onnx = (folder / "onnx").string();
+  ASSERT_EQ(run_octet({"export", kSample, "--precision", "fp32", "-o", onnx, "-q"}).exit_code, 0);
+  const Outcome built = run_octet({"build", onnx + "/image.onnx", shapes("shapes", 2), "--backend",
+                                   "cuda", "--explain", "-o", (folder / "image.plan").string()},
+                                  null_device(folder.path()));
+  ASSERT_EQ(built.exit_code, 0) << built.err;
+  for (const char* kernel : {"generic.Linear", "generic.Attention", "generic.PatchEmbedding",
+                             "is f32, which this kernel does not take"}) {
+    EXPECT_NE(built.out.find(kernel), std::string::npos) << kernel << "\n" << built.out;
   }
 }
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -51,6 +52,16 @@ void print_explanation(const runtime::Plan& plan) {
   print_tactics(plan);
 }
 
+/// Says what would else only be seen in the time that the engine takes.
+void print_generic_kernels(const runtime::Plan& plan) {
+  const auto generic = std::ranges::count_if(plan.steps, [](const runtime::Step& step) {
+    return step.choice.kernel.starts_with("generic.");
+  });
+  if (generic == 0) return;
+  print("{} of {} steps are on generic kernels; --explain says which, and why\n", generic,
+        plan.steps.size());
+}
+
 OrderedJson facts_of(const runtime::Plan& plan, const std::string& file) {
   return {{"file", file},
           {"bytes", std::filesystem::file_size(file)},
@@ -77,6 +88,7 @@ void build(const BuildFlags& flags, const Context& context) {
         flags.output, size_text(facts["bytes"].get<uint64_t>()), plan.target, plan.steps.size(),
         facts["products_fp8"].get<int64_t>(), facts["products"].get<int64_t>(),
         facts["attentions_fp8"].get<int64_t>(), facts["attentions"].get<int64_t>());
+  if (!flags.explain) print_generic_kernels(plan);
 }
 
 }  // namespace
