@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -17,6 +18,10 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+void rest(double ms) {
+  if (ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+}
+
 }  // namespace
 
 BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inputs,
@@ -25,6 +30,7 @@ BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inp
   const Clock::time_point begin = Clock::now();
   while (seconds_since(begin) * 1e3 < options.warm_up_ms) {
     throw_if_interrupted();
+    rest(options.idle_ms);
     session.run(inputs);
     ++result.warm_up_queries;
   }
@@ -32,6 +38,7 @@ BenchmarkResult benchmark(runtime::Session& session, std::span<const Tensor> inp
   while (static_cast<int64_t>(result.compute_ms.size()) < options.iterations ||
          seconds_since(start) < options.duration_s) {
     throw_if_interrupted();
+    rest(options.idle_ms);
     const Clock::time_point query = Clock::now();
     session.run(inputs);
     const double latency_ms = seconds_since(query) * 1e3;

@@ -15,6 +15,7 @@ struct BenchmarkOptions {
   int64_t iterations = 10;
   double duration_s = 3;
   double warm_up_ms = 200;
+  double idle_ms = 0;  ///< rest before every query: a processor at its power limit slows down
 };
 
 struct BenchmarkResult {

@@ -176,6 +176,17 @@ TEST(Bench, PrintsTrtexecsSummary) {
   }
 }
 
+TEST(Bench, RestsBeforeEveryQuery) {
+  const Outcome outcome =
+      run_octet({"bench", "--loadEngine=" + (deployed() / "fp8/plan/text.plan").string(),
+                 "--iterations=3", "--duration=0", "--warmUp=0", "--idleTime=100"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  const std::string words = "Total Host Walltime: ";
+  const size_t at = outcome.out.find(words);
+  ASSERT_NE(at, std::string::npos) << outcome.out;
+  EXPECT_GE(std::stod(outcome.out.substr(at + words.size())), 0.3);
+}
+
 TEST(Inspect, ShowsCoverage) {
   const Outcome outcome =
       run_octet({"inspect", (deployed() / "fp8/onnx/image.onnx").string(), "--explain"});

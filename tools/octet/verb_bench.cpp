@@ -236,6 +236,9 @@ void add_bench(CLI::App& app, Context& context) {
   verb->add_option("--warmUp", flags->options.warm_up_ms, "milliseconds that are not counted")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  verb->add_option("--idleTime", flags->options.idle_ms, "milliseconds of rest before every query")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   verb->add_option("--percentile", flags->percentiles, "percentiles to print")->delimiter(',');
   verb->add_option("--seed", flags->seed, "seed of the random inputs")->capture_default_str();
   verb->add_option("--backend", flags->backend, "auto, cpu, cuda or reference")
