@@ -32,6 +32,7 @@ struct GemmProblem {
   /// Columns from here on (a multiple of 64) are stored transposed, feature by feature, as
   /// attention takes V; only for f8e4m3 results. -1: none.
   int64_t transposed_from = -1;
+  int64_t residual_rows = 0;  ///< row m gets the residual's row m % residual_rows; 0: row m
 
   friend bool operator==(const GemmProblem&, const GemmProblem&) = default;
 };
@@ -110,7 +111,8 @@ struct GemmOperands {
   int64_t a_pitch = 0;
   const void* weight = nullptr;    ///< pack_weight
   const void* epilogue = nullptr;  ///< pack_epilogue
-  const void* residual = nullptr;  ///< f16 [rows, residual_pitch]; may be `out`
+  /// f16 [rows or residual_rows, residual_pitch]; the former may be `out`.
+  const void* residual = nullptr;
   int64_t residual_pitch = 0;
   void* out = nullptr;  ///< [rows, out_pitch], without the transposed columns
   int64_t out_pitch = 0;

@@ -111,6 +111,7 @@ Defines common_defines(const GemmProblem& problem, const GemmTactic& tactic) {
           {"TRANSPOSED_FROM", number(transposes(problem) ? problem.transposed_from : problem.n)},
           {"ACTIVATION", activation(problem)},
           {"RESIDUAL", number(problem.residual ? 1 : 0)},
+          {"RESIDUAL_ROWS", number(problem.residual_rows)},
           {"COLUMN_SCALES", number(problem.column_scales ? 1 : 0)},
           {"FACTOR", number(multiplies_last(problem) ? 1 : 0)},
           {"TILE_COLUMNS", number(tactic.columns)},
@@ -233,6 +234,7 @@ std::string refusal_deferred(const GemmProblem& problem, const GemmTactic& tacti
   if (transposes(problem)) return "it stores nothing transposed";
   if (problem.out_dtype == DType::f32) return "it keeps results in 16 bytes";
   if (problem.residual && problem.out_dtype != DType::f16) return "the residual does not fit";
+  if (problem.residual_rows > 0) return "it reads the residual in steps";
   return deferred_slabs(problem, tactic) < 1 ? "K is too small" : "";
 }
 

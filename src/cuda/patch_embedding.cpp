@@ -1,4 +1,4 @@
-// octet.PatchEmbedding: patches gathered into rows, then one product that adds to the positions.
+// octet.PatchEmbedding: patches gathered into rows, then one product that adds the positions.
 #include <array>
 
 #include "cuda/gemm_ways.h"
@@ -29,7 +29,15 @@ GemmProblem problem_of(const Graph& graph, const Node& node) {
   problem.n = graph.value(node.outputs.at(0)).dims.back().size();
   problem.k = image.at(1).size() * patch * patch;
   problem.residual = true;
+  problem.residual_rows = graph.value(node.inputs[kPosition]).dims.at(0).size();
   return problem;
+}
+
+/// Of an image that a block holds: a line of patches.
+int64_t shared_bytes_of(const Graph& graph, const Node& node) {
+  const Dims& image = graph.value(node.inputs[kImage]).dims;
+  return image.at(1).size() * node.integer("patch", 1) * image.at(3).size() *
+         static_cast<int64_t>(size_of(DType::f16));
 }
 
 /// Rows of patches start at multiples of 16 bytes.
@@ -37,11 +45,14 @@ int64_t pitch_of(const GemmProblem& problem) {
   return (problem.k + 7) / 8 * 8;
 }
 
-Refusal refuse(const Device& /*device*/, const Graph& graph, const Node& node) {
+Refusal refuse(const Device& device, const Graph& graph, const Node& node) {
   for (const size_t input : {kImage, kWeight, kPosition}) {
     if (auto reason = refuse_dtype(graph, node, input, {DType::f16})) return reason;
   }
   if (auto reason = refuse_computed(graph, node, kWeight)) return reason;
+  if (shared_bytes_of(graph, node) > device.properties().shared_bytes) {
+    return "a line of patches does not fit into shared memory";
+  }
   const std::string words = refusal(problem_of(graph, node));
   return words.empty() ? Refusal() : words;
 }
@@ -62,8 +73,7 @@ KernelSource gather_source(const Graph& graph, const Node& node) {
            {"WIDTH", number(image.at(3).size())},
            {"PATCH", number(node.integer("patch", 1))},
            {"LEADING", number(node.integer("leading", 0))},
-           {"PITCH", number(pitch_of(problem))},
-           {"COLUMNS", number(problem.n)}},
+           {"PITCH", number(pitch_of(problem))}},
           ""};
 }
 
@@ -99,6 +109,8 @@ class PatchEmbedding final : public runtime::Kernel {
                  const KernelChoice& choice)
       : problem_(problem_of(graph, node)),
         gather_(device, choice.code.at(0), kEntry),
+        patch_lines_(graph.value(node.inputs[kImage]).dims.at(2).size() / node.integer("patch", 1)),
+        shared_bytes_(shared_bytes_of(graph, node)),
         epilogue_(to_device(device, pack_epilogue(problem_, {kUnit, {}, {}, {}}))),
         ways_(load_gemms(device, problem_, choice, node.name)) {}
 
@@ -112,9 +124,10 @@ class PatchEmbedding final : public runtime::Kernel {
     const Operand& y = args.outputs[0];
     CUstream stream = handle_of(args.stream);
     void* rows = args.workspace.data();
-    auto arguments = parameters(image.data, args.inputs[kPosition].data, rows, y.data);
-    const LaunchShape shape{.grid = static_cast<unsigned>(y.extent(1)),
+    auto arguments = parameters(image.data, rows);
+    const LaunchShape shape{.grid = static_cast<unsigned>(patch_lines_),
                             .block = 256,
+                            .shared_bytes = static_cast<unsigned>(shared_bytes_),
                             .grid_y = static_cast<unsigned>(image.extent(0))};
     gather_.launch(stream, shape, arguments);
     GemmOperands operands;
@@ -122,7 +135,8 @@ class PatchEmbedding final : public runtime::Kernel {
     operands.a_pitch = pitch_of(problem_);
     operands.weight = args.inputs[kWeight].data;
     operands.epilogue = epilogue_.bytes().data();
-    operands.residual = operands.out = y.data;
+    operands.residual = args.inputs[kPosition].data;
+    operands.out = y.data;
     operands.residual_pitch = operands.out_pitch = problem_.n;
     way_for(ways_, y.rows()).launch(stream, operands, y.rows());
   }
@@ -130,6 +144,8 @@ class PatchEmbedding final : public runtime::Kernel {
  private:
   GemmProblem problem_;
   Function gather_;
+  int64_t patch_lines_;
+  int64_t shared_bytes_;
   Tensor epilogue_;
   std::vector<ForRows<Gemm>> ways_;
 };

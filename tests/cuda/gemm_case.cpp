@@ -173,7 +173,8 @@ struct Reference {
       value = activated(problem.activation, value * numbers.alpha[column]);
       double size = sizes[column] * numbers.scale[column] * numbers.alpha[column];
       if (problem.residual) {
-        const float added = f16_to_f32(residual[static_cast<size_t>(row) * n + column]);
+        const int64_t from = problem.residual_rows > 0 ? row % problem.residual_rows : row;
+        const float added = f16_to_f32(residual[static_cast<size_t>(from) * n + column]);
         value += added;
         size += std::abs(added);
       }
@@ -357,7 +358,8 @@ GemmInputs make_inputs(const GemmCase& problem_case) {
   inputs.epilogue =
       pack_epilogue(problem, {numbers.scale, numbers.bias, numbers.alpha, numbers.out_scale});
   if (problem.residual) {
-    inputs.residual.resize(static_cast<size_t>(problem_case.rows * problem.n));
+    const int64_t rows = problem.residual_rows > 0 ? problem.residual_rows : problem_case.rows;
+    inputs.residual.resize(static_cast<size_t>(rows * problem.n));
     for (size_t i = 0; i < inputs.residual.size(); ++i) {
       inputs.residual[i] = f32_to_f16(normal(4, static_cast<int64_t>(i)));
     }

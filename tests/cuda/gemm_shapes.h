@@ -44,7 +44,7 @@ inline std::vector<NamedProblem> gemm_problems() {
           {"wide_text_fc1", {kE4M3, kE4M3, 5120, 1280, gelu, false, true, -1}},
           {"siglip_fc1", {kE4M3, kE4M3, 4304, 1152, gelu_tanh, false, false, -1}},
           {"siglip_fc2", {kE4M3, kF16, 1152, 4304, none, true, false, -1}},
-          {"patches", {kF16, kF16, 1024, 588, none, false, false, -1}},
+          {"patches", {kF16, kF16, 1024, 588, none, true, false, -1, 257}},
           {"projection", {kF16, DType::f32, 768, 1024, none, false, false, -1}},
           {"odd_columns", {kE4M3, kE4M3, 208, 304, none, true, false, -1}},
           {"f16_qkv", {kF16, kF16, 3072, 1024, none, false, true, -1}},

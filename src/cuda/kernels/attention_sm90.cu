@@ -313,7 +313,7 @@ __device__ __forceinline__ void load_and_finish(const Maps& maps, const Paramete
   const int warp = threadIdx.x / 32 & 3, thread = threadIdx.x & 127;
   const int grid = gridDim.x;
   const auto load = [&](int item, int stage) {
-    load_item(maps, Item(item), shared + stage * kStageBytes, shared + kFull + 8 * stage);
+    load_item(maps, Item(item, p.items), shared + stage * kStageBytes, shared + kFull + 8 * stage);
   };
   if (thread == 0)
     for (int s = 0, i = blockIdx.x; s < STAGES && i < p.items; ++s, i += grid) load(i, s);
@@ -331,11 +331,11 @@ __device__ __forceinline__ void load_and_finish(const Maps& maps, const Paramete
       named_barrier_sync(kRest, 128);
 #pragma unroll 1
       for (int query = (warp + i) & 3; query < kRestRows; query += 4)
-        rest_softmax(shared + kRestScores, shared + kRestCodes, query, Item(i).shift(),
+        rest_softmax(shared + kRestScores, shared + kRestCodes, query, Item(i, p.items).shift(),
                      p.score_factor, p.inverse_softmax_scale);
       fence_async_shared();
       named_barrier_sync(kRest, 128);
-      const Item item(i);
+      const Item item(i, p.items);
       rest_values(
           data, shared + kRestCodes,
           p.y + (size_t)(item.first_row() + kFullTiles * 64) * kWidth + item.head * HEAD_DIM,
@@ -374,7 +374,7 @@ __device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, i
   while (true) {
     wgmma_wait<0>();
     wgmma_results(x);
-    mask_edges(x, lane & 3, Item(item).shift());
+    mask_edges(x, lane & 3, Item(item, p.items).shift());
     float peak[2], sum[2];
     peaks(x, p.score_factor, peak);
     exponentiate(x, p.score_factor, turns, left > 1, sum, peak);
@@ -388,8 +388,8 @@ __device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, i
     wgmma_commit();
     const bool last = left <= 2, leave = tile + 2 >= kFullTiles;
     const int done_stage = stage.index;
-    Y* const y = p.y + (size_t)(Item(item).first_row() + tile * 64 + warp * 16) * kWidth +
-                 Item(item).head * HEAD_DIM;
+    Y* const y = p.y + (size_t)(Item(item, p.items).first_row() + tile * 64 + warp * 16) * kWidth +
+                 Item(item, p.items).head * HEAD_DIM;
     tile += 2;
     if (leave) {
       tile -= kFullTiles;

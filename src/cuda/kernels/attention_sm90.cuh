@@ -32,12 +32,13 @@ __device__ __forceinline__ void store_shared_byte(uint32_t address, uint32_t val
 #include "attention_sm90_e4m3.cuh"
 #include "attention_sm90_f16.cuh"
 
-// Which sample and head a block works on, and where its slots begin.
+// Which sample and head a block works on, and where its slots begin. From the last to the first:
+// the product before wrote the last ones last, so that they are still in the cache.
 struct Item {
   int sample;
   int head;
-  __device__ __forceinline__ explicit Item(int index)
-      : sample(index / HEADS), head(index % HEADS) {}
+  __device__ __forceinline__ Item(int index, int items)
+      : sample((items - 1 - index) / HEADS), head((items - 1 - index) % HEADS) {}
   __device__ __forceinline__ int first_row() const { return sample * ROWS; }
   __device__ __forceinline__ int shift() const { return kShifted ? first_row() % 16 : 0; }
 };

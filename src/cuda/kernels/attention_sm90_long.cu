@@ -79,7 +79,7 @@ __device__ __forceinline__ void load_all(const Maps& maps, int items, uint32_t s
   uint32_t slot_parity = 0;
 #pragma unroll 1
   for (int i = blockIdx.x; i < items; i += gridDim.x, stage.advance()) {
-    const Item item(i);
+    const Item item(i, items);
     barrier_wait(shared + kEmpty + 8 * stage.index, stage.parity ^ 1);
     load_keys_and_values(maps, item, shared + stage.index * kStageBytes,
                          shared + kFull + 8 * stage.index);
@@ -236,7 +236,7 @@ __device__ __forceinline__ void multiply(const Parameters& p, uint32_t shared, i
   uint32_t slot_parity = group / QUERY_SLOTS & 1;
 #pragma unroll 1
   for (int i = blockIdx.x; i < p.items; i += gridDim.x, stage.advance(), tile -= kTiles) {
-    const Item item(i);
+    const Item item(i, p.items);
     // Also without a tile in it: nobody may be a round of stages ahead.
     barrier_wait(shared + kFull + 8 * stage.index, stage.parity);
 #pragma unroll 1

@@ -186,7 +186,8 @@ struct ResidualStrip {
 
   __device__ __forceinline__ void load(const GemmArguments& g, int row, int column) {
     if (!RESIDUAL || !inside(g, row, column)) return;
-    const f16* from = g.residual + row * g.residual_pitch + column;
+    const int residual_row = RESIDUAL_ROWS > 0 ? row % max(RESIDUAL_ROWS, 1) : row;
+    const f16* from = g.residual + residual_row * g.residual_pitch + column;
 #pragma unroll
     for (int i = 0; i < kStrip / 8; ++i) bits[i] = load16(from + 8 * i);
   }
