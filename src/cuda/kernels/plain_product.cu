@@ -11,6 +11,15 @@ constexpr int kDepth = 16;  // of both operands in shared memory
 constexpr int kThreads = 256;
 constexpr int kPitch = kTile + 4;
 
+// The operands' tiles, and after them their product.
+union Memory {
+  struct {
+    float left[kDepth][kPitch];
+    float right[kDepth][kPitch];
+  } operands;
+  float sums[kTile][kPitch];
+};
+
 struct Tile {
   Index matrix, row, column;
 };
@@ -44,15 +53,21 @@ __device__ __forceinline__ void multiply(const float (&left)[kDepth][kPitch],
   }
 }
 
+// Through shared memory, so that neighbouring threads store neighbouring columns.
 __device__ __forceinline__ void store(const Operands& operands, const Sizes& sizes, Tile tile,
-                                      const float (&sums)[4][4]) {
+                                      const float (&own)[4][4], float (&sums)[kTile][kPitch]) {
   Y* const y = (Y*)operands.at[OUTPUT];
   const Index matrix = tile.matrix;
+  __syncthreads();
 #pragma unroll
   for (int i = 0; i < 16; ++i) {
-    const Index row = tile.row + threadIdx.x / 16 * 4 + i / 4;
-    const Index column = tile.column + threadIdx.x % 16 * 4 + i % 4;
-    const float sum = sums[i / 4][i % 4];
+    sums[threadIdx.x / 16 * 4 + i / 4][threadIdx.x % 16 * 4 + i % 4] = own[i / 4][i % 4];
+  }
+  __syncthreads();
+#pragma unroll 1
+  for (int i = threadIdx.x; i < kTile * kTile; i += kThreads) {
+    const Index row = tile.row + i / kTile, column = tile.column + i % kTile;
+    const float sum = sums[i / kTile][i % kTile];
     if (row < ROWS && column < COLUMNS) y[TARGET] = narrow<Y>(RESULT);
   }
 }
@@ -60,8 +75,9 @@ __device__ __forceinline__ void store(const Operands& operands, const Sizes& siz
 extern "C" __global__ void __launch_bounds__(kThreads)
     plain_product(const __grid_constant__ Operands operands,
                   const __grid_constant__ Sizes sizes) {
-  __shared__ __align__(16) float left[kDepth][kPitch];
-  __shared__ __align__(16) float right[kDepth][kPitch];
+  __shared__ __align__(16) Memory memory;
+  auto& left = memory.operands.left;
+  auto& right = memory.operands.right;
   const Index down = (ROWS + kTile - 1) / kTile, across = (COLUMNS + kTile - 1) / kTile;
   const Index tiles = MATRICES * down * across;
   for (Index at = blockIdx.x; at < tiles; at += gridDim.x) {
@@ -73,6 +89,6 @@ extern "C" __global__ void __launch_bounds__(kThreads)
       __syncthreads();
       multiply(left, right, sums);
     }
-    store(operands, sizes, tile, sums);
+    store(operands, sizes, tile, sums, memory.sums);
   }
 }
