@@ -4,14 +4,19 @@
     bench/gpu/towers.py --octet build/release/octet [--arch ViT-L-14] [--work DIR] [--json FILE]
                         [--precisions fp8,fp16] [--towers image,text] [--batches 1,8,32,128]
                         [--sustained SECONDS] [--products build/release/octet_gpu_gemm_bench]
+                        [--torch PYTHON]
 
 Writes a checkpoint with random weights, quantizes, exports and builds it (kept in --work, so that a
 second run is quick), then times every engine with `octet bench`:
   burst      the median of 30 runs, each after a rest of 20 ms, as the products below are timed
   sustained  the median over SECONDS at the largest batch; clock and power are read meanwhile
+  share      of its floor that each kind of kernel reaches at the largest batch: the larger of bytes
+             over the memory's rate and operations over the matrix units' rate, as NVIDIA states
+             them, over the time of the kernel run by itself (its launch included)
 Text is timed at its full length, and with captions of 12 tokens on average. With --products the
 plain products of cuBLASLt are timed in the same run, and the image and text towers at batch 128 are
-related to their sum. Needs nothing but Python's own library and an NVIDIA driver.
+related to their sum. With --torch, a Python that has PyTorch, torch.compile's encoders follow
+(torch_towers.py). Needs nothing else but Python's own library and an NVIDIA driver.
 """
 import argparse
 import json
@@ -25,6 +30,7 @@ import time
 
 LAYERS = {"image": 24, "text": 12}  # of ViT-L-14
 MERGES = "tests/golden/tokenizer/bpe_simple_vocab_16e6.txt.gz"
+RATES = {"H200": (4.8e12, 1979e12), "H100": (3.35e12, 1979e12)}  # bytes, FP8 operations a second
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -66,14 +72,37 @@ def build(octet, file, plan, name, extents, largest):
     return time.time() - began
 
 
-def bench(octet, plan, shape, *flags):
+def bench_document(octet, plan, shape, *flags):
     return json.loads(run(octet, "--json", "bench", f"--loadEngine={plan}", f"--shapes={shape}",
-                          *flags))["compute_ms"]["median"]
+                          *flags))
+
+
+def bench(octet, plan, shape, *flags):
+    return bench_document(octet, plan, shape, *flags)["compute_ms"]["median"]
 
 
 def burst(octet, plan, shape, *flags):
     return bench(octet, plan, shape, "--iterations=30", "--duration=0", "--warmUp=100",
                  "--idleTime=20", *flags)
+
+
+def shares(octet, plan, shape, precision):
+    """Layers that differ only in their number are one kind: its median time and share."""
+    name = run("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    rates = [rate for model, rate in RATES.items() if model in name]
+    if not rates:
+        return []
+    memory, matrix = rates[0]
+    if precision != "fp8":
+        matrix /= 2
+    profile = bench_document(octet, plan, shape, "--iterations=1", "--duration=0", "--warmUp=200",
+                             "--dumpProfile")["profile"]
+    kinds = {}
+    for layer in profile:
+        floor = max(layer["bytes"] / memory, layer["flops"] / matrix) * 1e3
+        kind = re.sub(r"layers\.\d+\.", "layers.*.", layer["layer"])
+        kinds.setdefault(kind, []).append((layer["median_ms"], floor / layer["median_ms"]))
+    return [(kind, *sorted(times)[len(times) // 2]) for kind, times in kinds.items()]
 
 
 class Sampler:
@@ -128,6 +157,7 @@ def main():
                         type=lambda text: [int(word) for word in text.split(",")])
     parser.add_argument("--sustained", default=10.0, type=float)
     parser.add_argument("--products", type=pathlib.Path)
+    parser.add_argument("--torch", metavar="PYTHON")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     prepare(options, options.work)
@@ -136,7 +166,7 @@ def main():
     def tell(tower, precision, batch, what, value, unit="ms"):
         rows.append({"tower": tower, "precision": precision, "batch": batch, "what": what,
                      "value": value, "unit": unit})
-        print(f"{tower:6} {precision:5} {batch:4}  {what:28} {value:9.3f} {unit}", flush=True)
+        print(f"{tower:6} {precision:5} {batch:4}  {what:44} {value:9.3f} {unit}", flush=True)
 
     largest = max(options.batches)
     for precision in options.precisions:
@@ -155,6 +185,9 @@ def main():
                     captions(ids, batch, extents[0])
                     tell(tower, precision, batch, "burst, captions of 12 tokens",
                          burst(options.octet, plan, shape(batch), f"--loadInputs={name}:{ids}"))
+            for kind, ms, share in shares(options.octet, plan, shape(largest), precision):
+                tell(tower, precision, largest, f"alone: {kind.split('.', 1)[-1]}", ms)
+                tell(tower, precision, largest, "  its share of the floor", share, "x")
             if options.sustained > 0:
                 with Sampler() as sampler:
                     value = bench(options.octet, plan, shape(largest), "--warmUp=2000",
@@ -170,6 +203,12 @@ def main():
             for row in [r for r in rows if r["tower"] == tower and r["precision"] == "fp8" and
                         r["batch"] == 128 and r["what"] == "burst"]:
                 tell(tower, "fp8", 128, "burst over that sum", row["value"] / total, "x")
+    if options.torch:
+        file = options.work / "torch.json"
+        run(options.torch, ROOT / "bench/gpu/torch_towers.py", "--towers", ",".join(options.towers),
+            "--precisions", ",".join(options.precisions), "--batches", largest, "--json", file)
+        for row in json.loads(file.read_text()):
+            tell(*(row[key] for key in ("tower", "precision", "batch", "what", "value")))
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1))
 

@@ -9,20 +9,6 @@ double bytes_of(const Value& value, const SymbolSizes& sizes) {
   return count_of(octet::bind(value.dims, sizes)) * static_cast<double>(size_of(value.dtype));
 }
 
-double bytes_of(const Graph& graph, const Node& node, const OpSchema& schema,
-                const SymbolSizes& sizes) {
-  if (schema.is_view) return 0;
-  double written = 0;
-  for (const ValueId output : node.outputs) written += bytes_of(graph.value(output), sizes);
-  double read = 0;
-  for (const ValueId input : node.inputs) {
-    if (input == kNoValue) continue;
-    const double bytes = bytes_of(graph.value(input), sizes);
-    read += schema.gathers ? std::min(bytes, written) : bytes;
-  }
-  return read + written;
-}
-
 }  // namespace
 
 Dims bind(const Dims& dims, const SymbolSizes& sizes) {
@@ -35,6 +21,20 @@ Dims bind(const Dims& dims, const SymbolSizes& sizes) {
   return bound;
 }
 
+double bytes_touched(const Graph& graph, const Node& node, const SymbolSizes& sizes) {
+  const OpSchema* schema = find_op(node.domain, node.op);
+  if (schema == nullptr || schema->is_view) return 0;
+  double written = 0;
+  for (const ValueId output : node.outputs) written += bytes_of(graph.value(output), sizes);
+  double read = 0;
+  for (const ValueId input : node.inputs) {
+    if (input == kNoValue) continue;
+    const double bytes = bytes_of(graph.value(input), sizes);
+    read += schema->gathers ? std::min(bytes, written) : bytes;
+  }
+  return read + written;
+}
+
 Cost cost_of(const Graph& graph, NodeId id, const SymbolSizes& sizes) {
   const Node& node = graph.node(id);
   InferenceContext context = context_of(graph, node);
@@ -43,7 +43,7 @@ Cost cost_of(const Graph& graph, NodeId id, const SymbolSizes& sizes) {
   for (ValueType& type : context.types) type.dims = octet::bind(type.dims, sizes);
   Cost cost;
   if (schema->flops != nullptr) cost.flops = schema->flops(context);
-  cost.bytes = bytes_of(graph, node, *schema, sizes);
+  cost.bytes = bytes_touched(graph, node, sizes);
   return cost;
 }
 

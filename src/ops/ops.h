@@ -84,5 +84,7 @@ Dims bind(const Dims& dims, const SymbolSizes& sizes);
 /// Work of one node once every symbol has a size. Throws `Error(usage)` naming a symbol without
 /// one.
 Cost cost_of(const Graph& graph, NodeId node, const SymbolSizes& sizes);
+/// Its bytes alone, also where constants are packed and no longer have the operator's shapes.
+double bytes_touched(const Graph& graph, const Node& node, const SymbolSizes& sizes);
 
 }  // namespace octet

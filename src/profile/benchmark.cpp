@@ -67,8 +67,8 @@ std::vector<StepTime> time_steps(runtime::Session& session, std::span<const Tens
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     if (plan.steps[i].choice.kernel.empty()) continue;
     const Node& node = plan.graph.node(plan.steps[i].node);
-    times.push_back(
-        {node.name, node.op, plan.steps[i].choice.kernel, statistics(ms[i], {}).median});
+    times.push_back({node.name, node.op, plan.steps[i].choice.kernel, statistics(ms[i], {}).median,
+                     session.cost(i)});
   }
   return times;
 }

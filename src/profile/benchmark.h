@@ -37,6 +37,7 @@ struct StepTime {
   std::string op;
   std::string kernel;
   double median_ms = 0;
+  Cost cost;  ///< of the run: what a kernel's share of the machine's peak is reckoned from
 };
 
 /// Every step that has a kernel, with its median time over `repeats` runs after a first one.

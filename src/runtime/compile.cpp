@@ -30,23 +30,6 @@ void check_symbols(const Graph& graph, const SymbolRanges& ranges) {
   }
 }
 
-/// The size of every symbol at one end of its range; of those that a node determines at run time
-/// the largest that is possible then.
-SymbolSizes sizes_at(const Graph& graph, const SymbolRanges& ranges, int64_t SymbolRange::*end,
-                     int64_t row_granularity) {
-  SymbolSizes sizes;
-  for (const auto& [name, range] : ranges) sizes[name] = range.*end;
-  for (const NodeId id : graph.order()) {
-    const Node& node = graph.node(id);
-    if (!decides_extents(node)) continue;
-    const auto ids = to_shape(octet::bind(graph.value(node.inputs.at(0)).dims, sizes));
-    if (!ids) continue;
-    sizes[node.text("symbol", "")] =
-        (element_count(*ids) + row_granularity - 1) / row_granularity * row_granularity;
-  }
-  return sizes;
-}
-
 std::string explain(const KernelChoice& choice) {
   std::string text;
   for (const auto& refusal : choice.refusals) {
@@ -139,6 +122,21 @@ void plan_workspaces(Plan& plan, const Backend& backend, const SymbolSizes& size
 }
 
 }  // namespace
+
+SymbolSizes sizes_at(const Graph& graph, const SymbolRanges& ranges, int64_t SymbolRange::*end,
+                     int64_t row_granularity) {
+  SymbolSizes sizes;
+  for (const auto& [name, range] : ranges) sizes[name] = range.*end;
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (!decides_extents(node)) continue;
+    const auto ids = to_shape(octet::bind(graph.value(node.inputs.at(0)).dims, sizes));
+    if (!ids) continue;
+    sizes[node.text("symbol", "")] =
+        (element_count(*ids) + row_granularity - 1) / row_granularity * row_granularity;
+  }
+  return sizes;
+}
 
 Plan compile(Graph graph, const Backend& backend, const CompileOptions& options) {
   check_symbols(graph, options.symbols);

@@ -74,6 +74,10 @@ class Session {
   /// more than a run takes, their shares are right. Zero for views.
   std::vector<double> time_steps(std::span<const Tensor> inputs);
 
+  /// Work of a step in the last run: bytes of its operands, and the plan's count of operations in
+  /// proportion to the size of the output (of ragged attention an approximation).
+  [[nodiscard]] Cost cost(size_t step) const;
+
   /// Of the last run, by the device's clock.
   [[nodiscard]] RunTimes times() const;
 

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "graph/graph.h"
+#include "ops/ops.h"
 #include "runtime/backend.h"
 
 namespace octet::runtime {
@@ -38,6 +39,11 @@ struct Plan {
   uint64_t workspace_bytes = 0;
   Json facts;  ///< for people and tools: source file, applied passes, precision
 };
+
+/// The size of every symbol at one end of its range; of those that a node determines at run time
+/// the largest that is possible then.
+SymbolSizes sizes_at(const Graph& graph, const SymbolRanges& ranges, int64_t SymbolRange::*end,
+                     int64_t row_granularity);
 
 struct CompileOptions {
   SymbolRanges symbols;  ///< every symbol of the graph's inputs needs a range

@@ -307,6 +307,23 @@ std::span<const Operand> Session::run(std::span<const Tensor> inputs) {
   return state.outputs;
 }
 
+Cost Session::cost(size_t step) const {
+  const Plan& plan = engine_->plan();
+  const Node& node = plan.graph.node(plan.steps[step].node);
+  SymbolSizes sizes;
+  for (size_t i = 0; i < state_->symbol_names.size(); ++i) {
+    sizes[state_->symbol_names[i]] = state_->symbol_sizes[i];
+  }
+  const SymbolSizes usual =
+      sizes_at(plan.graph, plan.symbols, &SymbolRange::opt, engine_->backend().row_granularity());
+  const Dims& output = plan.graph.value(node.outputs.front()).dims;
+  const auto elements = [&](const SymbolSizes& at) {
+    return static_cast<double>(element_count(*to_shape(octet::bind(output, at))));
+  };
+  return {plan.steps[step].flops * elements(sizes) / std::max(elements(usual), 1.0),
+          bytes_touched(plan.graph, node, sizes)};
+}
+
 std::vector<double> Session::time_steps(std::span<const Tensor> inputs) {
   using Clock = std::chrono::steady_clock;
   State& state = *state_;

@@ -176,6 +176,26 @@ TEST(Bench, PrintsTrtexecsSummary) {
   }
 }
 
+/// Operations of the sample model's image tower: 65 tokens, 6 layers, 256 wide.
+constexpr double kImageWork = 65 * 6 * (24.0 * 256 * 256 + 4.0 * 256 * 65);
+
+TEST(Bench, TheProfileKnowsTheWorkOfTheRun) {
+  const Outcome outcome =
+      run_octet({"--json", "bench", "--loadEngine=" + (deployed() / "fp8/plan/image.plan").string(),
+                 "--shapes=image_input:3x3x64x64", "--iterations=1", "--duration=0", "--warmUp=0",
+                 "--dumpProfile"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.err;
+  double work = 0;
+  const Json report = parse_json(outcome.out, "stdout");
+  for (const Json& layer : report.at("profile")) {
+    EXPECT_GT(layer.at("median_ms").get<double>(), 0);
+    EXPECT_GT(layer.at("bytes").get<double>(), 0);
+    work += layer.at("flops").get<double>();
+  }
+  EXPECT_GT(work, 0.8 * 3 * kImageWork) << "the last layer is computed for the class token alone";
+  EXPECT_LT(work, 1.1 * 3 * kImageWork);
+}
+
 TEST(Bench, RestsBeforeEveryQuery) {
   const Outcome outcome =
       run_octet({"bench", "--loadEngine=" + (deployed() / "fp8/plan/text.plan").string(),
@@ -216,10 +236,8 @@ TEST(Inspect, APlanShowsTheWorkOfItsSteps) {
   for (const Json& step : report.at("steps")) {
     work += std::stod(step.at("MFLOP").get<std::string>());
   }
-  // 65 tokens, 6 layers, 256 wide; the last layer may be computed for the class token alone.
-  const double whole = 65 * 6 * (24.0 * 256 * 256 + 4.0 * 256 * 65) / 1e6;
-  EXPECT_GT(work, 0.8 * whole);
-  EXPECT_LT(work, 1.1 * whole);
+  EXPECT_GT(work, 0.8 * kImageWork / 1e6) << "the last layer may be the class token's alone";
+  EXPECT_LT(work, 1.1 * kImageWork / 1e6);
 }
 
 TEST(BadInput, AnUnknownArchitectureListsTheKnownOnes) {

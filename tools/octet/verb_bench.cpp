@@ -159,10 +159,12 @@ void print_summary(const profile::BenchmarkResult& result, const profile::Statis
 void print_profile(const std::vector<profile::StepTime>& times) {
   double sum = 0;
   for (const profile::StepTime& time : times) sum += time.median_ms;
-  Table table({"median ms", "time %", "kernel", "layer"});
+  Table table({"median ms", "time %", "TFLOP/s", "GB/s", "kernel", "layer"});
   for (const profile::StepTime& time : times) {
-    table.add_row({fmt::format("{:.4f}", time.median_ms),
-                   fmt::format("{:.1f}", 100 * time.median_ms / sum), time.kernel, time.node});
+    table.add_row(
+        {fmt::format("{:.4f}", time.median_ms), fmt::format("{:.1f}", 100 * time.median_ms / sum),
+         fmt::format("{:.3g}", time.cost.flops / time.median_ms / 1e9),
+         fmt::format("{:.3g}", time.cost.bytes / time.median_ms / 1e6), time.kernel, time.node});
   }
   line("=== Profile: every layer run and waited for by itself ===");
   print("{}", table.text());
@@ -189,6 +191,19 @@ OrderedJson document_of(const profile::BenchmarkResult& result,
             {"variation", statistics.variation}}}};
 }
 
+OrderedJson document_of(const std::vector<profile::StepTime>& times) {
+  OrderedJson layers = OrderedJson::array();
+  for (const profile::StepTime& time : times) {
+    layers.push_back({{"layer", time.node},
+                      {"operator", time.op},
+                      {"kernel", time.kernel},
+                      {"median_ms", time.median_ms},
+                      {"flops", time.cost.flops},
+                      {"bytes", time.cost.bytes}});
+  }
+  return layers;
+}
+
 void bench(const BenchFlags& flags, const Context& context) {
   check_flags(flags);
   runtime::Plan plan = make_plan(flags, context.json);
@@ -208,9 +223,15 @@ void bench(const BenchFlags& flags, const Context& context) {
   }
   const auto result = profile::benchmark(session, inputs, flags.options);
   const auto statistics = profile::statistics(result.compute_ms, flags.percentiles);
-  if (context.json) return print_json(document_of(result, statistics, engine->plan(), shapes));
+  std::vector<profile::StepTime> layers;
+  if (flags.dump_profile) layers = profile::time_steps(session, inputs, 10);
+  if (context.json) {
+    OrderedJson document = document_of(result, statistics, engine->plan(), shapes);
+    if (flags.dump_profile) document["profile"] = document_of(layers);
+    return print_json(document);
+  }
   print_summary(result, statistics, flags.percentiles, engine->plan().backend == "cuda");
-  if (flags.dump_profile) print_profile(profile::time_steps(session, inputs, 10));
+  if (flags.dump_profile) print_profile(layers);
 }
 
 }  // namespace
