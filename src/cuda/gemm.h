@@ -55,7 +55,7 @@ struct GemmTactic {
   int rows = 64;              ///< of a tile
   int columns = 128;          ///< of a tile
   int stages = 4;             ///< in flight
-  int stage_slabs = 1;        ///< slabs of K (128 bytes; mma: 64) in a stage; resident, streamed
+  int stage_slabs = 1;        ///< slabs of K (128 bytes; mma: 64) in a stage; 2: resident only
   int consumers = 1;          ///< warpgroups that multiply (mma: warps)
   int splits = 1;             ///< split: blocks of a cluster that share a tile's K
   bool programmatic = false;  ///< may start, and load weights, while the kernel before it ends

@@ -2,10 +2,8 @@
 // so that the epilogue of one runs under the products of another. Persistent: any number of blocks.
 #include "gemm_sm90.cuh"
 
-constexpr int kASlabBytes = kWarpgroupRows * kSlabBytes;
-constexpr int kWSlabBytes = TILE_COLUMNS * kSlabBytes;
-constexpr int kABytes = STAGE_SLABS * kASlabBytes;  // in front of the weight's
-constexpr int kStageBytes = kABytes + STAGE_SLABS * kWSlabBytes;
+constexpr int kABytes = kWarpgroupRows * kSlabBytes;
+constexpr int kStageBytes = kABytes + TILE_COLUMNS * kSlabBytes;
 
 struct Producer {
   const TensorMap* a_map;
@@ -14,30 +12,22 @@ struct Producer {
   const Ring& ring;
   int row, column;  // of the tile
 
-  __device__ __forceinline__ void load_rows(int step, RingPosition at) const {
-#pragma unroll
-    for (int i = 0; i < STAGE_SLABS; ++i) {
-      load_a(stages + at.slot * kStageBytes + i * kASlabBytes, a_map, ring.full + 8 * at.slot,
-             step * STAGE_SLABS + i, row);
-    }
+  __device__ __forceinline__ void load_rows(int k, RingPosition at) const {
+    load_a(stages + at.slot * kStageBytes, a_map, ring.full + 8 * at.slot, k, row);
   }
-  __device__ __forceinline__ void load_columns(int step, RingPosition at) const {
+  __device__ __forceinline__ void load_columns(int k, RingPosition at) const {
     const uint32_t barrier = ring.acquire(at, kStageBytes);
-#pragma unroll
-    for (int i = 0; i < STAGE_SLABS; ++i) {
-      load_tile(stages + at.slot * kStageBytes + kABytes + i * kWSlabBytes, w_map, barrier,
-                (step * STAGE_SLABS + i) * kSlabElements, column);
-    }
+    load_tile(stages + at.slot * kStageBytes + kABytes, w_map, barrier, k * kSlabElements, column);
   }
   // Weights do not depend on the kernel before: those of the first stages are on the way while it
   // ends. Returns how many stages are filled.
   __device__ __forceinline__ int begin() const {
-    constexpr int kAhead = kSteps < STAGES ? kSteps : STAGES;
+    constexpr int kAhead = kSlabs < STAGES ? kSlabs : STAGES;
 #pragma unroll 1
-    for (int step = 0; step < kAhead; ++step) load_columns(step, RingPosition::at(step));
+    for (int k = 0; k < kAhead; ++k) load_columns(k, RingPosition::at(k));
     wait_for_previous_kernel();
 #pragma unroll 1
-    for (int step = 0; step < kAhead; ++step) load_rows(step, RingPosition::at(step));
+    for (int k = 0; k < kAhead; ++k) load_rows(k, RingPosition::at(k));
     return kAhead;
   }
   __device__ __forceinline__ void run(const GemmArguments& g) {
@@ -47,15 +37,15 @@ struct Producer {
       place_tile(g, tile, row_tile, column_tile);
       row = row_tile * kWarpgroupRows;
       column = column_tile * TILE_COLUMNS;
-      int step = 0;
+      int k = 0;
       if (tile == blockIdx.x) {
-        step = begin();
-        at = RingPosition::at(step);
+        k = begin();
+        at = RingPosition::at(k);
       }
 #pragma unroll 1
-      for (; step < kSteps; ++step) {
-        load_columns(step, at);
-        load_rows(step, at);
+      for (; k < kSlabs; ++k) {
+        load_columns(k, at);
+        load_rows(k, at);
         at.advance();
       }
     }
@@ -77,15 +67,15 @@ __device__ __forceinline__ void consume(uint32_t stages, const Ring& ring, const
     const int row = row_tile * kWarpgroupRows + warp_of_group() * 16 + lane_row();
     const int column = column_tile * TILE_COLUMNS + lane_column();
     turns.take(warpgroup, taken++);
-    RingPosition at = RingPosition::at(i * kSteps);
+    RingPosition at = RingPosition::at(i * kSlabs);
     int previous = 0;
 #pragma unroll 1
-    for (int step = 0; step < kSteps; ++step) {
+    for (int k = 0; k < kSlabs; ++k) {
       ring.wait(at);
       const uint32_t stage = stages + at.slot * kStageBytes;
-      multiply_stage<kASlabBytes, kWSlabBytes>(sums, stage, stage + kABytes, step > 0);
+      multiply_stage<kABytes, kStageBytes - kABytes>(sums, stage, stage + kABytes, k > 0);
       wgmma_wait<1>();
-      if (step > 0) ring.release(previous);
+      if (k > 0) ring.release(previous);
       previous = at.slot;
       at.advance();
     }
