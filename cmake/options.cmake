@@ -19,6 +19,7 @@ elseif(NOT OCTET_SANITIZE STREQUAL "")
 endif()
 if(octet_sanitizer_flags)
   target_compile_options(octet_options INTERFACE ${octet_sanitizer_flags} -fno-omit-frame-pointer)
+  target_compile_definitions(octet_options INTERFACE OCTET_SANITIZED)
   target_link_options(octet_options INTERFACE ${octet_sanitizer_flags})
 endif()
 

@@ -5,6 +5,14 @@
 
 namespace octet::system_test {
 
+/// Is the program built with a sanitizer? Then it takes twenty times as long, and whole evaluations
+/// are left to the tests of their own room.
+#ifdef OCTET_SANITIZED
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 struct Outcome {
   int exit_code = -1;  ///< 128 + signal when a signal ended the program
   std::string out;
