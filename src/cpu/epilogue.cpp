@@ -102,20 +102,33 @@ HWY_INLINE void fetch_ahead(const T* row) {
 }
 constexpr int64_t kRowsAhead = 8;
 
+/// The FP16 bits of one row of shifted sums.
+HWY_INLINE void store_bits(const Epilogue& e, int64_t first_column, const float* sums,
+                           uint16_t* bits) {
+  const Floats d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t column = 0; column < kPanelColumns; column += lanes) {
+    const auto y = shifted_sums(d, e, first_column + column, sums + column);
+    store_from_f32(d, y, reinterpret_cast<hwy::float16_t*>(bits) + column);
+  }
+}
+
+void store_indices(const Epilogue& e, int64_t count, int64_t first_column, const float* sums,
+                   uint16_t* indices) {
+  for (int64_t row = 0; row < count; ++row) {
+    store_bits(e, first_column, sums + row * kPanelColumns, indices + row * kPanelColumns);
+  }
+}
+
 /// Rows whose codes stand in a table.
 void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
              const CodeTable& table, const float* sums) {
-  const Floats d;
-  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto width = std::min(kPanelColumns, e.columns - first_column);
   uint16_t bits[kPanelColumns];
   for (int64_t row = 0; row < count; ++row) {
     auto* out = reinterpret_cast<uint8_t*>(e.out) + (first_row + row) * e.stride + first_column;
     fetch_ahead<1>(out + kRowsAhead * e.stride);
-    for (int64_t column = 0; column < kPanelColumns; column += lanes) {
-      const auto y = shifted_sums(d, e, first_column + column, sums + row * kPanelColumns + column);
-      store_from_f32(d, y, reinterpret_cast<hwy::float16_t*>(bits) + column);
-    }
+    store_bits(e, first_column, sums + row * kPanelColumns, bits);
     for (int64_t column = 0; column < width; ++column) out[column] = table[bits[column]];
   }
 }
@@ -172,7 +185,7 @@ void finish_to(const Epilogue& e, int64_t first_row, int64_t count, int64_t firs
 
 void finish_any(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
                 const float* sums) {
-  const CodeTable* table = e.tables == nullptr ? nullptr : e.tables[first_column / kPanelColumns];
+  const CodeTable* table = e.table(first_column);
   if (table != nullptr) return look_up(e, first_row, count, first_column, *table, sums);
   if (e.residual_dtype == DType::f16) {
     return finish_to<hwy::float16_t>(e, first_row, count, first_column, sums);
@@ -190,6 +203,7 @@ namespace octet::cpu {
 
 HWY_EXPORT(finish_any);
 HWY_EXPORT(fill_table);
+HWY_EXPORT(store_indices);
 
 void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table) {
   HWY_DYNAMIC_DISPATCH(fill_table)(epilogue, column, table);
@@ -198,6 +212,14 @@ void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table)
 void finish_rows(const Epilogue& epilogue, int64_t first_row, int64_t count, int64_t first_column,
                  const float* sums) {
   HWY_DYNAMIC_DISPATCH(finish_any)(epilogue, first_row, count, first_column, sums);
+}
+
+LookUps finish_to_indices(const Epilogue& epilogue, int64_t first_row, int64_t count,
+                          int64_t first_column, const float* sums, uint16_t* indices) {
+  HWY_DYNAMIC_DISPATCH(store_indices)(epilogue, count, first_column, sums, indices);
+  auto* out = reinterpret_cast<uint8_t*>(epilogue.out);
+  return {indices, epilogue.table(first_column)->data(),
+          out + first_row * epilogue.stride + first_column, epilogue.stride, count};
 }
 
 Activation activation_from_name(std::string_view name) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "cpu/look_ups.h"
+#include "cpu/packing.h"
 #include "tensor/dtype.h"
 
 namespace octet::cpu {
@@ -39,6 +41,11 @@ struct Epilogue {
   const CodeTable* const* tables = nullptr;
   int64_t columns = 0;
   int64_t stride = 0;  ///< elements from a row of `out` and of `residual` to the next
+
+  /// The table of the panel whose first column is `first_column`, or null.
+  [[nodiscard]] const CodeTable* table(int64_t first_column) const {
+    return tables == nullptr ? nullptr : tables[first_column / kPanelColumns];
+  }
 };
 
 /// The codes of column `column` of an epilogue with `f16_steps` and an f8e4m3 output, without a
@@ -49,5 +56,10 @@ void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table)
 /// `sums` is [count][32], aligned to 64.
 void finish_rows(const Epilogue& epilogue, int64_t first_row, int64_t count, int64_t first_column,
                  const float* sums);
+
+/// The same of a whole panel that has a table, but for the look-ups. `indices` is [count][32] and
+/// is read by them.
+LookUps finish_to_indices(const Epilogue& epilogue, int64_t first_row, int64_t count,
+                          int64_t first_column, const float* sums, uint16_t* indices);
 
 }  // namespace octet::cpu

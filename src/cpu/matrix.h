@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "cpu/look_ups.h"
 #include "tensor/dtype.h"
 
 namespace octet::cpu {
@@ -26,6 +27,8 @@ struct BlockProduct {
   const std::byte* ahead = nullptr;
   int64_t ahead_step = 0;
   int64_t ahead_stride = 0;
+  /// What kernels with `looks_up` may do on the way. Or null.
+  PendingLookUps* look_ups = nullptr;
 };
 
 /// Products in one number format. Every sum runs over K in ascending order in FP32, whatever the
@@ -44,6 +47,7 @@ struct DotKernels {
   /// The same on panels of packed E4M3 codes as they lie in the plan, decoded in registers; null
   /// where a panel is better decoded into a buffer first.
   void (*multiply_codes)(const BlockProduct& block) = nullptr;
+  bool looks_up = false;  ///< the kernels do pending look-ups between their products
 };
 
 /// One way of multiplying matrices, made for a sort of processor.

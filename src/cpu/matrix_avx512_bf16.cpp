@@ -10,6 +10,8 @@ namespace {
 
 /// 14 rows of two vectors, the panel's two vectors and one broadcast fill 31 of 32 registers.
 constexpr int kTileRows = 14;
+/// Depth in which a row of look-ups is done, one for each pair.
+constexpr int64_t kStretch = 2 * LookUps::kColumns;
 
 __m512bh broadcast_pair(const std::byte* pair) {
   int32_t bits = 0;
@@ -45,11 +47,41 @@ struct CodesPanel {
   }
 };
 
-/// `Rows` rows times one panel, sums kept in registers over the whole depth. With `Ahead` it asks
-/// for one cache line of what comes next for each pair, which costs nothing beside the products.
-template <int Rows, bool Ahead, typename Panel>
+// What is done beside the products of each pair, where it costs nothing. `next` is called after
+// every kColumns pairs.
+
+struct Nothing {
+  void beside(int64_t /*k*/, int64_t /*pair*/) const {}
+  void next() {}
+};
+
+/// Asks for a cache line of what comes next.
+struct FetchAhead {
+  const std::byte* ahead;
+  int64_t step;
+
+  void beside(int64_t k, int64_t /*pair*/) const { _mm_prefetch(ahead + k * step, _MM_HINT_T1); }
+  void next() {}
+};
+
+/// Looks up one element, the last row again and again when there are no more.
+struct LookUp {
+  LookUps rows;
+
+  void beside(int64_t /*k*/, int64_t pair) const {
+    rows.out[pair] = rows.table[rows.indices[pair]];
+  }
+  void next() {
+    if (--rows.rows <= 0) return;
+    rows.indices += LookUps::kColumns;
+    rows.out += rows.stride;
+  }
+};
+
+/// `Rows` rows times one panel, sums kept in registers over the whole depth.
+template <int Rows, typename Panel, typename Side>
 void multiply_tile(const BlockProduct& block, const std::byte* a, const Panel& panel, float* sums,
-                   const std::byte* ahead) {
+                   Side side) {
   const int64_t a_stride = block.row_stride;
   const bool accumulate = block.accumulate;
   __m512 left[Rows];
@@ -59,23 +91,35 @@ void multiply_tile(const BlockProduct& block, const std::byte* a, const Panel& p
     left[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns) : _mm512_setzero_ps();
     right[row] = accumulate ? _mm512_load_ps(sums + row * kPanelColumns + 16) : _mm512_setzero_ps();
   }
-  for (int64_t k = 0; k < block.depth; k += 2) {
-    if constexpr (Ahead) _mm_prefetch(ahead + k * block.ahead_step, _MM_HINT_T1);
-    __m512bh b_left;
-    __m512bh b_right;
-    panel.load(k, b_left, b_right);
+  for (int64_t first = 0; first < block.depth; first += kStretch) {
+    const int64_t rest = (block.depth - first) / 2;
+    const int64_t pairs = rest < LookUps::kColumns ? rest : LookUps::kColumns;
+    for (int64_t pair = 0; pair < pairs; ++pair) {
+      const int64_t k = first + 2 * pair;
+      side.beside(k, pair);
+      __m512bh b_left;
+      __m512bh b_right;
+      panel.load(k, b_left, b_right);
 #pragma GCC unroll 14
-    for (int row = 0; row < Rows; ++row) {
-      const __m512bh factor = broadcast_pair(a + row * a_stride + k * 2);
-      left[row] = _mm512_dpbf16_ps(left[row], factor, b_left);
-      right[row] = _mm512_dpbf16_ps(right[row], factor, b_right);
+      for (int row = 0; row < Rows; ++row) {
+        const __m512bh factor = broadcast_pair(a + row * a_stride + k * 2);
+        left[row] = _mm512_dpbf16_ps(left[row], factor, b_left);
+        right[row] = _mm512_dpbf16_ps(right[row], factor, b_right);
+      }
     }
+    side.next();
   }
 #pragma GCC unroll 14
   for (int row = 0; row < Rows; ++row) {
     _mm512_store_ps(sums + row * kPanelColumns, left[row]);
     _mm512_store_ps(sums + row * kPanelColumns + 16, right[row]);
   }
+}
+
+/// Look-ups for one tile, none where its depth would leave a row unfinished.
+LookUps take_look_ups(const BlockProduct& block) {
+  if (block.look_ups == nullptr || block.depth % kStretch != 0) return {};
+  return block.look_ups->take(block.depth / kStretch);
 }
 
 template <int Rows, typename Panel>
@@ -87,9 +131,12 @@ void multiply_rows(const BlockProduct& block, int64_t first_row) {
     const Panel panel{block.panels + index * block.panel_stride};
     float* sums = block.sums + index * block.sums_stride + first_row * kPanelColumns;
     if (asks) {
-      multiply_tile<Rows, true>(block, a, panel, sums, block.ahead + index * block.ahead_stride);
+      const FetchAhead side{block.ahead + index * block.ahead_stride, block.ahead_step};
+      multiply_tile<Rows>(block, a, panel, sums, side);
+    } else if (const LookUps rows = take_look_ups(block); rows.rows > 0) {
+      multiply_tile<Rows>(block, a, panel, sums, LookUp{rows});
     } else {
-      multiply_tile<Rows, false>(block, a, panel, sums, nullptr);
+      multiply_tile<Rows>(block, a, panel, sums, Nothing{});
     }
   }
 }
@@ -116,7 +163,8 @@ const DotKernels& avx512_bf16_kernels() {
                                        decode_row_bf16,
                                        decode_panel_bf16<2>,
                                        multiply_panels<DecodedPanel>,
-                                       multiply_panels<CodesPanel>};
+                                       multiply_panels<CodesPanel>,
+                                       true};
   return kKernels;
 }
 

@@ -16,6 +16,7 @@ namespace {
 // of once per panel.
 constexpr int64_t kSliceBytes = 1024;
 constexpr int64_t kGroupPanels = 4;
+static_assert(kGroupPanels <= PendingLookUps::kMost && kPanelColumns == LookUps::kColumns);
 /// Sums of a block (4 x 288 x 128 bytes) stay in the second-level cache too.
 constexpr int64_t kBlockRows = 288;
 constexpr int64_t kCacheLine = 64;
@@ -40,7 +41,11 @@ struct Product::Blocking {
   int64_t row_blocks;
   int64_t units;
   int64_t parts;
-  int64_t part_bytes;  ///< scratch of one part
+  // Scratch of one part.
+  int64_t sums_bytes;
+  int64_t panels_bytes;
+  int64_t indices_bytes;
+  [[nodiscard]] int64_t part_bytes() const { return sums_bytes + panels_bytes + indices_bytes; }
 };
 
 /// What is computed in one go: some rows times up to kGroupPanels panels (none: all is done).
@@ -49,6 +54,14 @@ struct Product::Group {
   int64_t rows = 0;
   int64_t first_panel = 0;
   int64_t panels = 0;
+};
+
+/// The memory of what runs on one thread.
+struct Product::Part {
+  float* sums;        ///< [kGroupPanels][rows][32]
+  std::byte* panels;  ///< [kGroupPanels] decoded slices
+  uint16_t* indices;  ///< [kGroupPanels][rows][32], of pending look-ups
+  PendingLookUps look_ups;
 };
 
 Product::Product(const MatrixSet& set, DType x, const PackedMatrix& weights)
@@ -85,8 +98,13 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // Not the rows of the largest block: fewer rows may make larger blocks, and a workspace for many
   // rows must do for fewer.
   const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
-  return {rows, row_blocks, units, std::min(threads, units),
-          kGroupPanels * (sums + (decodes() ? kSliceBytes * kPanelColumns : 0))};
+  return {rows,
+          row_blocks,
+          units,
+          std::min(threads, units),
+          kGroupPanels * sums,
+          kGroupPanels * (decodes() ? kSliceBytes * kPanelColumns : 0),
+          kGroupPanels * (kernels_->looks_up ? sums / 2 : 0)};
 }
 
 size_t Product::rows_bytes(int64_t rows) const {
@@ -96,7 +114,7 @@ size_t Product::rows_bytes(int64_t rows) const {
 size_t Product::scratch_bytes(int64_t rows) const {
   if (rows == 0) return 0;
   const Blocking cut = blocking(rows);
-  return static_cast<size_t>(cut.parts * cut.part_bytes);
+  return static_cast<size_t>(cut.parts * cut.part_bytes());
 }
 
 PreparedRows Product::rows_in(std::span<std::byte> workspace, int64_t rows) const {
@@ -129,14 +147,14 @@ void Product::run(const PreparedRows& rows, const Epilogue& epilogue,
                   std::span<std::byte> scratch) const {
   if (rows.count == 0 || weights_.columns == 0) return;
   Blocking cut = blocking(rows.count);
-  const int64_t fitting = static_cast<int64_t>(scratch.size()) / cut.part_bytes;
-  check(fitting > 0, "a product needs {} bytes of scratch and got {}", cut.part_bytes,
+  const int64_t fitting = static_cast<int64_t>(scratch.size()) / cut.part_bytes();
+  check(fitting > 0, "a product needs {} bytes of scratch and got {}", cut.part_bytes(),
         scratch.size());
   cut.parts = std::min(cut.parts, fitting);
   std::atomic<int64_t> next_unit = 0;
   const auto run_parts = [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      run_units(rows, epilogue, cut, next_unit, scratch.data() + part * cut.part_bytes);
+      run_units(rows, epilogue, cut, next_unit, scratch.data() + part * cut.part_bytes());
     }
   };
   parallel_for(cut.parts, 1, std::ref(run_parts));
@@ -161,13 +179,19 @@ Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& ne
 
 void Product::run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
                         std::atomic<int64_t>& next_unit, std::byte* scratch) const {
+  std::byte* panels = scratch + cut.sums_bytes;
+  Part part{reinterpret_cast<float*>(scratch),
+            panels,
+            reinterpret_cast<uint16_t*>(panels + cut.panels_bytes),
+            {}};
   // A group is taken before its turn, so that its weights can be fetched meanwhile.
   Group group = take_group(cut, next_unit);
   while (group.panels > 0) {
     const Group next = take_group(cut, next_unit);
-    run_group(rows, epilogue, group, next, scratch);
+    run_group(rows, epilogue, group, next, part);
     group = next;
   }
+  part.look_ups.finish();
 }
 
 /// The weights that are read after the slice that ends at row `k`; null when there are none.
@@ -177,7 +201,7 @@ const std::byte* Product::slice_after(const Group& group, const Group& next, int
 }
 
 void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                        const Group& next, std::byte* scratch) const {
+                        const Group& next, Part& part) const {
   const bool direct = !decodes();
   const int64_t element = kernels_->element_bytes;
   BlockProduct block;
@@ -185,29 +209,43 @@ void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, cons
   block.row_count = group.rows;
   block.panel_count = group.panels;
   block.panel_stride = direct ? weights_.slice_bytes(weights_.depth) : kSliceBytes * kPanelColumns;
-  block.sums = reinterpret_cast<float*>(scratch);
+  block.sums = part.sums;
   block.sums_stride = group.rows * kPanelColumns;
   block.ahead_step = kPanelColumns * static_cast<int64_t>(size_of(weights_.dtype));
   block.ahead_stride = weights_.slice_bytes(weights_.depth);
-  std::byte* decoded = scratch + group.panels * block.sums_stride * int64_t{sizeof(float)};
+  block.look_ups = &part.look_ups;
   int64_t k = 0;
   do {
     const int64_t depth = std::min(weights_.depth - k, kSliceBytes / element);
     block.depth = round_up(depth, kernels_->depth_multiple);
     block.rows = rows.data + group.first_row * rows.stride + k * element;
     block.ahead = slice_after(group, next, k + depth);
-    block.panels = direct ? weights_.panel(group.first_panel, k) : decoded;
+    block.panels = direct ? weights_.panel(group.first_panel, k) : part.panels;
     for (int64_t i = 0; !direct && i < group.panels; ++i) {
       kernels_->decode_panel(weights_.dtype, weights_.panel(group.first_panel + i, k), depth,
-                             decoded + i * block.panel_stride);
+                             part.panels + i * block.panel_stride);
     }
     multiply_(block);
     block.accumulate = true;
     k += depth;
   } while (k < weights_.depth);
+  finish_group(epilogue, group, block, part);
+}
+
+void Product::finish_group(const Epilogue& epilogue, const Group& group, const BlockProduct& block,
+                           Part& part) const {
+  part.look_ups.finish();  // what the products did not get to
   for (int64_t i = 0; i < group.panels; ++i) {
-    finish_rows(epilogue, group.first_row, group.rows, (group.first_panel + i) * kPanelColumns,
-                block.sums + i * block.sums_stride);
+    const int64_t column = (group.first_panel + i) * kPanelColumns;
+    const float* sums = block.sums + i * block.sums_stride;
+    const bool whole = column + kPanelColumns <= epilogue.columns;
+    if (kernels_->looks_up && whole && epilogue.table(column) != nullptr) {
+      uint16_t* indices = part.indices + i * block.sums_stride;
+      part.look_ups.add(
+          finish_to_indices(epilogue, group.first_row, group.rows, column, sums, indices));
+    } else {
+      finish_rows(epilogue, group.first_row, group.rows, column, sums);
+    }
   }
 }
 

@@ -49,6 +49,7 @@ class Product {
  private:
   struct Blocking;
   struct Group;
+  struct Part;
   /// Whether panels of the weights go through a decoded buffer.
   [[nodiscard]] bool decodes() const;
   [[nodiscard]] Blocking blocking(int64_t rows) const;
@@ -56,7 +57,9 @@ class Product {
   void run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
                  std::atomic<int64_t>& next_unit, std::byte* scratch) const;
   void run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                 const Group& next, std::byte* scratch) const;
+                 const Group& next, Part& part) const;
+  void finish_group(const Epilogue& epilogue, const Group& group, const BlockProduct& block,
+                    Part& part) const;
   [[nodiscard]] const std::byte* slice_after(const Group& group, const Group& next,
                                              int64_t k) const;
 

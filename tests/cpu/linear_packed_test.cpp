@@ -7,6 +7,7 @@
 #include "base/threads.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/matrix.h"
+#include "tensor/codecs.h"
 #include "tests/cpu/one_node.h"
 #include "tests/cpu/random_tensor.h"
 
@@ -32,6 +33,7 @@ struct Case {
   bool has_bias = false;
   bool has_residual = false;
   std::string activation = "none";
+  std::string steps = "f32";
 };
 
 std::string describe(const Case& c) {
@@ -95,6 +97,7 @@ Tensor solve(const Case& c, const Operands& operands) {
                {{"x_scale", static_cast<float>(kXScale)},
                 {"alpha", static_cast<float>(kAlpha)},
                 {"activation", c.activation},
+                {"steps", c.steps},
                 {"out_dtype", std::string(name_of(c.out))},
                 {"y_scale", static_cast<float>(kYScale)}});
   node.input(operands.x).constant(operands.w);
@@ -202,6 +205,30 @@ TEST_P(LinearPacked, ManyRows) {
   c.columns = 104;
   c.has_scale = true;
   expect_right(c);
+}
+
+/// Codes that stand in a table by their FP16 number, most of them looked up during later products.
+TEST_P(LinearPacked, CodesOfF16StepsAreThoseOfTheF16Result) {
+  for (const int64_t rows : {1, 13, 77, 300}) {
+    Case c{DType::f8e4m3, DType::f8e4m3, DType::f16};
+    c.rows = rows;
+    c.columns = 456;
+    c.depth = 712;
+    c.has_scale = true;
+    c.has_bias = true;
+    c.activation = "quick_gelu";
+    c.steps = "f16";
+    Operands operands = operands_of(c);
+    operands.scale = Tensor::scalar(0.01F);
+    const Tensor halves = solve(c, operands);
+    c.out = DType::f8e4m3;
+    const Tensor codes = solve(c, operands);
+    for (int64_t i = 0; i < codes.count(); ++i) {
+      ASSERT_EQ(static_cast<uint8_t>(codes.bytes()[static_cast<size_t>(i)]),
+                quantize_e4m3(element_as_f32(halves, i), static_cast<float>(kYScale)))
+          << describe(c) << " at " << i;
+    }
+  }
 }
 
 TEST_P(LinearPacked, ThreadsDoNotMatter) {
