@@ -8,6 +8,7 @@
 #include "runtime/memory_plan.h"
 #include "runtime/plan.h"
 #include "runtime/row_ranges.h"
+#include "runtime/workspace.h"
 
 namespace octet::runtime {
 namespace {
@@ -88,35 +89,11 @@ void pack_constants(Graph& graph, const std::vector<Step>& steps, const Backend&
   patch.apply();
 }
 
-Operand operand_of(const Value& value, const SymbolSizes& sizes) {
-  Operand operand;
-  operand.dtype = value.dtype;
-  const std::optional<Shape> shape = to_shape(octet::bind(value.dims, sizes));
-  check(shape && shape->size() <= kMaxRank, "value '{}' has shape {}", value.name,
-        to_string(value.dims));
-  operand.rank = shape->size();
-  std::ranges::copy(*shape, operand.extents.begin());
-  if (value.constant) operand.data = operand_data(*value.constant);
-  return operand;
-}
-
-std::vector<Operand> operands_of(const Graph& graph, const std::vector<ValueId>& ids,
-                                 const SymbolSizes& sizes) {
-  std::vector<Operand> operands;
-  operands.reserve(ids.size());
-  for (const ValueId id : ids) {
-    operands.push_back(id == kNoValue ? Operand{} : operand_of(graph.value(id), sizes));
-  }
-  return operands;
-}
-
 void plan_workspaces(Plan& plan, const Backend& backend, const SymbolSizes& sizes) {
   for (Step& step : plan.steps) {
     if (step.choice.kernel.empty()) continue;
-    const Node& node = plan.graph.node(step.node);
     const auto kernel = backend.load(plan.graph, step.node, step.choice);
-    step.workspace_bytes = kernel->workspace_bytes(operands_of(plan.graph, node.inputs, sizes),
-                                                   operands_of(plan.graph, node.outputs, sizes));
+    step.workspace_bytes = workspace_bytes(*kernel, plan.graph, step.node, sizes);
     plan.workspace_bytes = std::max(plan.workspace_bytes, step.workspace_bytes);
   }
 }

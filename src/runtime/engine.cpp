@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "ops/ops.h"
+#include "runtime/workspace.h"
 
 namespace octet::runtime {
 namespace {
@@ -39,9 +40,15 @@ std::shared_ptr<const Engine> Engine::load(Plan plan, const Backend& backend) {
   }
   std::shared_ptr<Engine> engine(new Engine(std::move(plan), backend));
   const Graph& graph = engine->plan_.graph;
+  const SymbolSizes sizes =
+      sizes_at(graph, engine->plan_.symbols, &SymbolRange::max, backend.row_granularity());
   for (const Step& step : engine->plan_.steps) {
     engine->kernels_.push_back(
         step.choice.kernel.empty() ? nullptr : backend.load(graph, step.node, step.choice));
+    if (step.choice.kernel.empty()) continue;
+    // More than the plan says where this machine has more threads than the one that built it.
+    const uint64_t needed = workspace_bytes(*engine->kernels_.back(), graph, step.node, sizes);
+    engine->plan_.workspace_bytes = std::max(engine->plan_.workspace_bytes, needed);
   }
   for (const ValueId id : graph.values()) {
     if (graph.is_constant(id))

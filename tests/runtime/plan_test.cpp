@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/hash.h"
+#include "base/threads.h"
 #include "checkpoint/safetensors.h"
 #include "cpu/backend.h"
 #include "models/clip.h"
@@ -123,6 +124,18 @@ TEST(PlanFile, SomethingElseIsNoPlan) {
   const std::vector<checkpoint::NamedTensor> tensors{{"w", Tensor(DType::f32, {2})}};
   checkpoint::write_safetensors(path, tensors);
   test::expect_error(ErrorCode::bad_input, {"not a plan"}, [&] { load_plan(path); });
+}
+
+TEST(Engine, MakesRoomForTheThreadsOfTheMachineThatRuns) {
+  const cpu::CpuBackend backend;
+  set_thread_count(1);
+  const Plan plan = sample_plan();
+  const auto alone = Engine::load(plan, backend);
+  set_thread_count(3);
+  const auto three = Engine::load(plan, backend);
+  set_thread_count(0);
+  EXPECT_EQ(alone->plan().workspace_bytes, plan.workspace_bytes);
+  EXPECT_GT(three->plan().workspace_bytes, plan.workspace_bytes);
 }
 
 TEST(Engine, RefusesAPlanOfAnotherBackend) {
