@@ -10,7 +10,7 @@ Writes a checkpoint with random weights, quantizes, exports and builds it (kept 
 second run is quick), then times every engine with `octet bench`:
   burst      the median of 30 runs, each after a rest of 20 ms, as the products below are timed
   sustained  the median over SECONDS at the largest batch; clock and power are read meanwhile
-  share      of its floor that each kind of kernel reaches at the largest batch: the larger of bytes
+  share      of its floor that a kernel of each kind reaches at the largest batch: the larger of bytes
              over the memory's rate and operations over the matrix units' rate, as NVIDIA states
              them, over the time of the kernel run by itself (its launch included)
 Text is timed at its full length, and with captions of 12 tokens on average. With --products the
@@ -102,7 +102,9 @@ def shares(octet, plan, shape, precision):
         floor = max(layer["bytes"] / memory, layer["flops"] / matrix) * 1e3
         kind = re.sub(r"layers\.\d+\.", "layers.*.", layer["layer"])
         kinds.setdefault(kind, []).append((layer["median_ms"], floor / layer["median_ms"]))
-    return [(kind, *sorted(times)[len(times) // 2]) for kind, times in kinds.items()]
+    total = sum(layer["median_ms"] for layer in profile)
+    return [(kind, *sorted(times)[len(times) // 2]) for kind, times in kinds.items()
+            if sum(ms for ms, _ in times) > 0.005 * total]
 
 
 class Sampler:
