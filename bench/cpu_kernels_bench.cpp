@@ -27,8 +27,11 @@ struct Problem {
   int64_t depth;
 };
 
+/// fc1, fc2, q/k/v and out_proj of ViT-L/14's image tower and of its text tower with all 77 tokens;
+/// fc1 and fc2 of a text of 12 tokens.
 constexpr Problem kProblems[] = {
-    {257, 4096, 1024}, {257, 1024, 4096}, {257, 1024, 1024}, {12, 4096, 1024}, {12, 1024, 4096},
+    {257, 4096, 1024}, {257, 1024, 4096}, {257, 3072, 1024}, {257, 1024, 1024}, {77, 3072, 768},
+    {77, 768, 3072},   {77, 2304, 768},   {77, 768, 768},    {12, 3072, 768},   {12, 768, 3072},
 };
 
 Tensor random_tensor(DType dtype, Shape shape, uint32_t seed) {

@@ -6,6 +6,7 @@ does meets all of them alike.
     peers/bin/python bench/peers/peers.py --octet build/release/octet_profile \\
         --plan fp8/image.plan --plan fp32/image.plan --fp32 onnx32/image.onnx
 
+With nncf installed too, `--nncf int8.xml` adds INT8 models as OpenVINO's own tool makes them.
 Prints a table and writes JSON (--json). Every figure is the shortest and the median of --rounds
 turns of one run each, in milliseconds; weights may be random, inputs are.
 """
@@ -93,6 +94,20 @@ class OpenVino:
         return 1e3 * (time.perf_counter() - start)
 
 
+def quantize_with_nncf(fp32, path, tokens):
+    """The FP32 file in INT8 as OpenVINO's own tool makes it, for its speed: the data are random."""
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(fp32)
+    first = model.inputs[0]
+    shape = [1 if extent.is_dynamic else extent.get_length() for extent in first.partial_shape]
+    is_ids = first.element_type == openvino.Type.i64
+    data = nncf.Dataset([{first.any_name: random_inputs(shape, is_ids, tokens)}])
+    quantized = nncf.quantize(model, data, subset_size=1, model_type=nncf.ModelType.TRANSFORMER)
+    openvino.save_model(quantized, path, compress_to_fp16=False)
+
+
 def label(path):
     return "/".join(path.split(os.sep)[-2:])
 
@@ -103,6 +118,7 @@ def parse():
     parser.add_argument("--plan", action="append", default=[], help="plan for Octet; repeatable")
     parser.add_argument("--fp32", help="FP32 ONNX file: ONNX Runtime, and OpenVINO in FP32 and BF16")
     parser.add_argument("--int8", help="INT8 Q/DQ ONNX file: ONNX Runtime and OpenVINO")
+    parser.add_argument("--nncf", help="INT8 model (.xml) of OpenVINO, made from --fp32 with NNCF if it is missing")
     parser.add_argument("--fp8", help="FP8 Q/DQ ONNX file: ONNX Runtime")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=0, help="length of each text, 0: the whole context")
@@ -120,6 +136,10 @@ def candidates(args):
     if args.int8:
         found += [OnnxRuntime(args.int8, args)]
         found += [OpenVino(args.int8, precision, args) for precision in ("f32", "bf16")]
+    if args.nncf:
+        if not os.path.exists(args.nncf):
+            quantize_with_nncf(args.fp32, args.nncf, args.tokens)
+        found += [OpenVino(args.nncf, precision, args) for precision in ("f32", "bf16")]
     if args.fp8:
         found += [OnnxRuntime(args.fp8, args)]
     return found
