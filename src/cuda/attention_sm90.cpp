@@ -179,8 +179,12 @@ void launch_sm90(CUstream stream, const Function& function, const AttentionProbl
   const Maps maps = make_maps(problem, run.operands, run.batch);
   const Parameters values{{problem, run}, 0};
   const LaunchShape shape{
-      static_cast<unsigned>(std::min(tactic.blocks, values.both.items)), kThreads,
-      static_cast<unsigned>(Sm90Layout(problem).shared_bytes(problem, tactic.stages))};
+      static_cast<unsigned>(std::min(tactic.blocks, values.both.items)),
+      kThreads,
+      static_cast<unsigned>(Sm90Layout(problem).shared_bytes(problem, tactic.stages)),
+      1,
+      1,
+      run.batch * problem.max_rows <= kFewRows};
   auto arguments = parameters(maps, values);
   function.launch(stream, shape, arguments);
 }

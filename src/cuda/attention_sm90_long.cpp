@@ -133,7 +133,10 @@ void launch_sm90_long(CUstream stream, const Function& function, const Attention
   const Sm90Parameters values(problem, run);
   const LaunchShape shape{static_cast<unsigned>(std::min(tactic.blocks, values.items)),
                           static_cast<unsigned>(128 * consumers(problem) + 128),
-                          static_cast<unsigned>(LongLayout(problem).shared_bytes(tactic.stages))};
+                          static_cast<unsigned>(LongLayout(problem).shared_bytes(tactic.stages)),
+                          1,
+                          1,
+                          run.batch * problem.max_rows <= kFewRows};
   auto arguments = parameters(maps, values);
   function.launch(stream, shape, arguments);
 }

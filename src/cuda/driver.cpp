@@ -181,7 +181,8 @@ std::shared_ptr<std::byte> allocate_pinned(const Device& device, size_t bytes) {
           }};
 }
 
-Function::Function(const Device& device, const Tensor& cubin, const std::string& entry) {
+Function::Function(const Device& device, const Tensor& cubin, const std::string& entry)
+    : may_start_early_(device.properties().major >= 9) {
   device.make_current();
   CUmodule module = nullptr;
   if (const CUresult result = driver().module_load(&module, cubin.bytes().data());
@@ -210,7 +211,7 @@ void Function::launch(CUstream stream, const LaunchShape& shape, std::span<void*
     attributes[count].id = kLaunchClusterDimension;
     attributes[count++].value.cluster = {shape.cluster, 1, 1};
   }
-  if (shape.programmatic) {
+  if (shape.programmatic && may_start_early_) {
     attributes[count].id = kLaunchProgrammaticSerialization;
     attributes[count++].value.flag = 1;
   }

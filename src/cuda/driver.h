@@ -112,6 +112,10 @@ inline CUdeviceptr address_of(const void* data) {
   return reinterpret_cast<CUdeviceptr>(data);
 }
 
+/// Up to so many rows kernels are short, and an early start hides their launch and the way of their
+/// weights; with more, early blocks only take room and power from those at work.
+inline constexpr int64_t kFewRows = 16384;
+
 /// Shape of one launch, in blocks and threads.
 struct LaunchShape {
   unsigned grid = 1;
@@ -119,8 +123,9 @@ struct LaunchShape {
   unsigned shared_bytes = 0;
   unsigned cluster = 1;
   unsigned grid_y = 1;
-  /// May start while the kernel before it in the stream ends. Only for kernels that wait for that
-  /// one themselves (wait_for_previous_kernel) before they touch what it reads or writes.
+  /// May start while the kernel before it in the stream ends, where the device can (Hopper and
+  /// later). Only for kernels that wait for that one themselves (wait_for_previous_kernel) before
+  /// they touch what it reads or writes.
   bool programmatic = false;
 };
 
@@ -138,6 +143,7 @@ class Function {
  private:
   std::shared_ptr<CUmod_st> module_;
   CUfunction function_ = nullptr;
+  bool may_start_early_ = false;
 };
 
 /// The addresses of kernel parameters, in order: `function.launch(stream, shape, pack(a, b, c))`.

@@ -336,14 +336,12 @@ GemmTactic GemmTactic::from_json(const Json& json, std::string_view where) {
 std::vector<GemmTactic> candidates(const GemmProblem& problem, int64_t rows,
                                    const DeviceProperties& device) {
   constexpr double kHopeless = 1.5;  // times the best estimate
-  constexpr double kShort = 25000;   // clocks: an early start pays
   constexpr size_t kMost = 8;
   std::vector<std::pair<double, GemmTactic>> rated;
   for (const GemmTactic& tactic : all_tactics(problem, device)) {
     if (!refusal(problem, tactic, device).empty()) continue;
     rated.emplace_back(estimated_clocks(problem, tactic, rows, device.multiprocessors), tactic);
-    rated.back().second.programmatic =
-        tactic.kernel != GemmKernel::mma && rated.back().first < kShort;
+    rated.back().second.programmatic = tactic.kernel != GemmKernel::mma && rows <= kFewRows;
   }
   check(!rated.empty(), "no kernel computes a product of {} by {}", problem.k, problem.n);
   std::ranges::stable_sort(rated, {}, [](const auto& row) { return row.first; });

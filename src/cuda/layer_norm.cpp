@@ -84,8 +84,7 @@ class LayerNorm final : public runtime::Kernel {
         epsilon_(node.number("epsilon", 1e-5F)),
         inverse_scale_(1.0F / node.number("y_scale", 1.0F)),
         most_blocks_(static_cast<unsigned>(device.properties().multiprocessors) *
-                     blocks_per_processor(graph, node)),
-        may_start_early_(starts_early(device)) {}
+                     blocks_per_processor(graph, node)) {}
 
   void run(const KernelArgs& args) const override {
     const int64_t rows = args.inputs[kX].rows();
@@ -98,7 +97,7 @@ class LayerNorm final : public runtime::Kernel {
     auto arguments = parameters(x, gain, bias, y, epsilon_, inverse_scale_, rows);
     const LaunchShape shape{.grid = std::min(blocks, most_blocks_),
                             .block = kWarps * 32,
-                            .programmatic = may_start_early_ && rows <= kFewRows};
+                            .programmatic = rows <= kFewRows};
     function_.launch(handle_of(args.stream), shape, arguments);
   }
 
@@ -109,7 +108,6 @@ class LayerNorm final : public runtime::Kernel {
   float epsilon_;
   float inverse_scale_;
   unsigned most_blocks_;
-  bool may_start_early_;
 };
 
 std::unique_ptr<runtime::Kernel> load(const Device& device, const Graph& graph, const Node& node,

@@ -83,9 +83,7 @@ class Embedding final : public runtime::Kernel {
 class PickRow final : public runtime::Kernel {
  public:
   PickRow(const Device& device, const KernelChoice& choice, int64_t index)
-      : function_(only_function(device, choice, "pick_row")),
-        index_(index),
-        may_start_early_(starts_early(device)) {}
+      : function_(only_function(device, choice, "pick_row")), index_(index) {}
 
   void run(const KernelArgs& args) const override {
     const Operand& y = args.outputs[0];
@@ -93,14 +91,13 @@ class PickRow final : public runtime::Kernel {
     auto arguments = parameters(args.inputs[0].data, args.inputs[1].data, y.data, index_);
     const LaunchShape shape{.grid = static_cast<unsigned>(y.rows()),
                             .block = threads_for(row_bytes / 8),
-                            .programmatic = may_start_early_};
+                            .programmatic = true};
     function_.launch(handle_of(args.stream), shape, arguments);
   }
 
  private:
   Function function_;
   int64_t index_;
-  bool may_start_early_;
 };
 
 int64_t row_bytes_of(const Graph& graph, ValueId value) {

@@ -400,6 +400,8 @@ __device__ __forceinline__ void attend(const Parameters& p, const Sample& sample
 extern "C" __global__ void __launch_bounds__(kThreads, kBlocksAtATime)
     attention_mma(const Parameters p) {
   extern __shared__ __align__(16) uint16_t shared[];
+  start_next_kernel();
+  wait_for_previous_kernel();
   const int item = blockIdx.x / p.blocks;
   const Sample sample = sample_at(item / HEADS, p.ranges, p.rows);
 #pragma unroll 1

@@ -427,6 +427,7 @@ extern "C" __global__ void __launch_bounds__(384, 1)
     barrier_init_done();
   }
   __syncthreads();
+  start_next_kernel();
   wait_for_previous_kernel();
   if (group == 2) {
     give_registers<40>();

@@ -277,6 +277,7 @@ extern "C" __global__ void __launch_bounds__(128 * kConsumers + 128, 1)
     barrier_init_done();
   }
   __syncthreads();
+  start_next_kernel();
   wait_for_previous_kernel();
   if (group == kConsumers) {
     give_registers<kConsumers == 3 ? 24 : 40>();

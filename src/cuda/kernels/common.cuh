@@ -17,13 +17,22 @@ struct e4m3 {
   uint8_t bits;
 };
 
-__device__ __forceinline__ int lane_id() { return threadIdx.x & 31; }
+__device__ __forceinline__ int lane_id() {
+  return threadIdx.x & 31;
+}
 
 // Returns when the kernel before this one in the stream is done and its results can be seen. Only
 // needed where this one may start early (LaunchShape::programmatic), which begins with Hopper.
 __device__ __forceinline__ void wait_for_previous_kernel() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// Lets the next kernel start (LaunchShape::programmatic) once every block has said so or ended.
+__device__ __forceinline__ void start_next_kernel() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 #endif
 }
 
@@ -74,12 +83,24 @@ __device__ __forceinline__ float4 unpack_e4m3x4(uint32_t bits) {
   return make_float4(a.x, a.y, b.x, b.y);
 }
 
-__device__ __forceinline__ float to_float(float x) { return x; }
-__device__ __forceinline__ float to_float(f16 x) { return unpack_f16x2(x.bits).x; }
-__device__ __forceinline__ float to_float(bf16 x) { return __uint_as_float((uint32_t)x.bits << 16); }
-__device__ __forceinline__ float to_float(e4m3 x) { return unpack_e4m3x4(x.bits).x; }
-__device__ __forceinline__ void from_float(float x, float& y) { y = x; }
-__device__ __forceinline__ void from_float(float x, f16& y) { y.bits = (uint16_t)pack_f16x2(x, 0.f); }
+__device__ __forceinline__ float to_float(float x) {
+  return x;
+}
+__device__ __forceinline__ float to_float(f16 x) {
+  return unpack_f16x2(x.bits).x;
+}
+__device__ __forceinline__ float to_float(bf16 x) {
+  return __uint_as_float((uint32_t)x.bits << 16);
+}
+__device__ __forceinline__ float to_float(e4m3 x) {
+  return unpack_e4m3x4(x.bits).x;
+}
+__device__ __forceinline__ void from_float(float x, float& y) {
+  y = x;
+}
+__device__ __forceinline__ void from_float(float x, f16& y) {
+  y.bits = (uint16_t)pack_f16x2(x, 0.f);
+}
 __device__ __forceinline__ void from_float(float x, bf16& y) {
   uint32_t r;
   asm("cvt.rn.bf16x2.f32 %0, %2, %1;" : "=r"(r) : "f"(x), "f"(0.f));

@@ -100,10 +100,16 @@ __device__ __forceinline__ void produce(const TensorMap* a_map, const TensorMap*
   RingPosition at = RingPosition::at(0);
   Segment segment;
   for (int segments = 0; schedule.take(segment); ++segments) {
+    if (segments == 0) {
+      // Weights do not depend on the kernel before: the panel is on the way while it ends.
+#pragma unroll 1
+      for (int step = 0; step < kSteps; ++step) load_panel(w_map, shared, segment.panel, step, 0);
+      wait_for_previous_kernel();
+    }
     for (int i = 0; i < segment.count; ++i) {
 #pragma unroll 1
       for (int step = 0; step < kSteps; ++step) {
-        if (i == 0) load_panel(w_map, shared, segment.panel, step, segments);
+        if (i == 0 && segments > 0) load_panel(w_map, shared, segment.panel, step, segments);
         const uint32_t barrier = ring.acquire(at, kStageBytes);
 #pragma unroll
         for (int slab = 0; slab < STAGE_SLABS; ++slab) {
@@ -180,13 +186,13 @@ extern "C" __global__ void __launch_bounds__((CONSUMERS + 1) * 128, 1)
   if (threadIdx.x == 0) shared.init();
   __syncthreads();
   start_next_kernel();
-  wait_for_previous_kernel();
   const Schedule schedule(g.row_tiles);
   if (warpgroup_id() == CONSUMERS) {
     give_registers<PRODUCER_REGISTERS>();
     if (threadIdx.x == CONSUMERS * 128) produce(&a_map, &w_map, shared, schedule);
   } else {
     take_registers<CONSUMER_REGISTERS>();
+    wait_for_previous_kernel();
     consume(shared, schedule, g);
   }
 }

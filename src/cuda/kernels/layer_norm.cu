@@ -116,6 +116,7 @@ extern "C" __global__ void __launch_bounds__(kWarps * 32, BLOCKS)
   fill(gains, gain);
   fill(biases, bias);
   __syncthreads();
+  start_next_kernel();
   wait_for_previous_kernel();
   const int64_t stride = (int64_t)gridDim.x * kWarps;
   int64_t row = rows - 1 - ((int64_t)blockIdx.x * kWarps + threadIdx.x / 32);

@@ -2,7 +2,8 @@
 #include "common.cuh"
 
 // ids i64 [samples, LENGTH]; row r of sample s is table[ids[s][r]] + position[r]. With RAGGED the
-// samples' rows lie packed, where `ranges` i32 [samples, 2] says. An id outside the table gives NaN.
+// samples' rows lie packed, where `ranges` i32 [samples, 2] says. An id outside the table gives
+// NaN.
 extern "C" __global__ void embedding(const int64_t* __restrict__ ids, const X* __restrict__ table,
                                      const X* __restrict__ position,
                                      const int32_t* __restrict__ ranges, X* __restrict__ y,
@@ -25,10 +26,11 @@ extern "C" __global__ void embedding(const int64_t* __restrict__ ids, const X* _
   }
 }
 
-// Row `index` of every sample of LENGTH rows, or with RAGGED the last row of each. Bytes, 8 a thread.
-extern "C" __global__ void pick_row(const uint2* __restrict__ x,
-                                    const int32_t* __restrict__ ranges, uint2* __restrict__ y,
-                                    int64_t index) {
+// Row `index` of every sample of LENGTH rows, or with RAGGED the last row of each. Bytes, 8 a
+// thread.
+extern "C" __global__ void pick_row(const uint2* __restrict__ x, const int32_t* __restrict__ ranges,
+                                    uint2* __restrict__ y, int64_t index) {
+  start_next_kernel();
   wait_for_previous_kernel();
   const int sample = blockIdx.x;
   const int64_t row = RAGGED ? ranges[2 * sample + 1] - 1 : (int64_t)sample * LENGTH + index;

@@ -168,9 +168,3 @@ template <int registers>
 __device__ __forceinline__ void give_registers() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(registers));
 }
-
-// --- Programmatic launch: without it both do nothing ---
-
-__device__ __forceinline__ void start_next_kernel() {
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-}
