@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "tensor/codecs.h"
 
 namespace octet::cuda {
@@ -28,13 +29,15 @@ struct Place {
   int64_t begin = 0;
   int64_t rows = 0;
 };
+int64_t rows_of_sample(const AttentionCase& c, int index) {
+  if (!c.problem.ragged) return c.problem.max_rows;
+  return c.rows[static_cast<size_t>(index % c.distinct) % c.rows.size()];
+}
 std::vector<Place> places_of(const AttentionCase& c) {
   std::vector<Place> places;
   int64_t begin = c.problem.ragged ? 2 : 0;  // ragged samples need not start at row 0
   for (int i = 0; i < c.batch; ++i) {
-    const int64_t rows = c.problem.ragged
-                             ? c.rows[static_cast<size_t>(i % c.distinct) % c.rows.size()]
-                             : c.problem.max_rows;
+    const int64_t rows = rows_of_sample(c, i);
     places.push_back({begin, rows});
     begin += rows;
   }
@@ -78,17 +81,18 @@ Spread spread_of(Scores scores) {
 }
 
 /// One sample's q, k and v, [rows, width] each, as codes' values.
-struct SampleData {
+struct SampleValues {
+  int64_t rows = 0;
   std::vector<float> q;
   std::vector<float> k;
   std::vector<float> v;
-  std::vector<double> y;  ///< before the output's scale
 };
 
-SampleData random_sample(const AttentionCase& c, int64_t rows, float code_scale, uint32_t seed) {
+SampleValues random_sample(const AttentionCase& c, int64_t rows, float code_scale, uint32_t seed) {
   const Spread spread = spread_of(c.scores);
   Source source(c.problem.dtype, seed);
-  SampleData data;
+  SampleValues data;
+  data.rows = rows;
   const int width = width_of(c.problem);
   for (int64_t i = 0; i < rows * width; ++i) {
     data.q.push_back(source(spread.q_mean / code_scale, spread.deviation / code_scale));
@@ -122,64 +126,81 @@ std::vector<double> probabilities(const AttentionProblem& problem, const Attenti
   return scores;
 }
 
-void attend(const AttentionProblem& problem, const AttentionScales& scales, int64_t rows,
-            SampleData& data) {
+/// One query row of one head.
+void attend_row(const AttentionProblem& problem, const AttentionScales& scales,
+                const SampleValues& sample, int64_t row, int64_t head_column, double* y) {
   const int64_t width = width_of(problem);
-  const int64_t queries = problem.pooled_query ? 1 : rows;
-  data.y.assign(static_cast<size_t>(queries * width), 0);
-  for (int64_t task = 0; task < queries * problem.heads; ++task) {
-    const int64_t row = task / problem.heads;
-    const int64_t head = task % problem.heads * problem.head_dim;
-    const int64_t keys = problem.causal ? row + 1 : rows;
-    std::vector<double> scores(static_cast<size_t>(keys));
-    for (int64_t key = 0; key < keys; ++key) {
-      const float* q = &data.q[static_cast<size_t>(row * width + head)];
-      const float* k = &data.k[static_cast<size_t>(key * width + head)];
-      double sum = 0;
-      for (int d = 0; d < problem.head_dim; ++d) sum += double{q[d]} * k[d];
-      scores[static_cast<size_t>(key)] = sum;
-    }
-    const std::vector<double> p = probabilities(problem, scales, std::move(scores));
-    double* y = &data.y[static_cast<size_t>(row * width + head)];
-    for (int64_t key = 0; key < keys; ++key) {
-      const float* v = &data.v[static_cast<size_t>(key * width + head)];
-      for (int d = 0; d < problem.head_dim; ++d) y[d] += p[static_cast<size_t>(key)] * v[d];
-    }
-    for (int d = 0; d < problem.head_dim; ++d) y[d] *= scales.v;
+  const auto keys = static_cast<size_t>(problem.causal ? row + 1 : sample.rows);
+  const auto at = [&](const std::vector<float>& values, int64_t token) {
+    return &values[static_cast<size_t>(token * width + head_column)];
+  };
+  std::vector<double> scores(keys);
+  const float* q = at(sample.q, row);
+  for (size_t key = 0; key < keys; ++key) {
+    const float* k = at(sample.k, static_cast<int64_t>(key));
+    for (int d = 0; d < problem.head_dim; ++d) scores[key] += double{q[d]} * k[d];
   }
+  const std::vector<double> p = probabilities(problem, scales, std::move(scores));
+  for (size_t key = 0; key < keys; ++key) {
+    const float* v = at(sample.v, static_cast<int64_t>(key));
+    for (int d = 0; d < problem.head_dim; ++d) y[d] += p[key] * v[d];
+  }
+  for (int d = 0; d < problem.head_dim; ++d) y[d] *= scales.v;
 }
 
-void store(DType dtype, std::span<const float> values, std::vector<std::byte>& bytes,
-           int64_t element) {
-  const size_t size = size_of(dtype);
-  convert_from_f32(
-      dtype, values,
-      std::span(bytes).subspan(static_cast<size_t>(element) * size, values.size() * size));
+/// The result before the output's scale.
+std::vector<double> attend(const AttentionProblem& problem, const AttentionScales& scales,
+                           const SampleValues& sample) {
+  const int64_t queries = problem.pooled_query ? 1 : sample.rows;
+  std::vector<double> y(static_cast<size_t>(queries * width_of(problem)));
+  parallel_for(queries * problem.heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      attend_row(problem, scales, sample, task / problem.heads,
+                 task % problem.heads * problem.head_dim,
+                 &y[static_cast<size_t>(task * problem.head_dim)]);
+    }
+  });
+  return y;
+}
+
+std::vector<std::byte> stored(DType dtype, const std::vector<float>& values) {
+  std::vector<std::byte> bytes(values.size() * size_of(dtype));
+  convert_from_f32(dtype, values, bytes);
+  return bytes;
+}
+
+/// Copies a row of a sample to where a kernel looks for it.
+void place_row(const AttentionProblem& p, const std::vector<std::byte>& values, int64_t row,
+               std::vector<std::byte>& to, int64_t element) {
+  const size_t size = size_of(p.dtype);
+  const size_t bytes = static_cast<size_t>(width_of(p)) * size;
+  std::memcpy(&to[static_cast<size_t>(element) * size], &values[static_cast<size_t>(row) * bytes],
+              bytes);
+}
+
+/// Columns `token` on of the transposed V, whose rows hold `features`.
+void place_transposed(const AttentionProblem& p, const AttentionSample& sample,
+                      const std::vector<int64_t>& features, int64_t token,
+                      std::vector<std::byte>& v) {
+  const int64_t width = width_of(p);
+  for (int64_t r = 0; r < width; ++r) {
+    std::byte* to = &v[static_cast<size_t>(r * p.v_pitch + token)];
+    const std::byte* from = &sample.v[static_cast<size_t>(features[static_cast<size_t>(r)])];
+    for (int64_t row = 0; row < sample.rows; ++row) to[row] = from[row * width];
+  }
 }
 
 /// Puts a sample's rows where the kernels look for them.
-void place_sample(const AttentionCase& c, const SampleData& sample, int index, const Place& place,
+void place_sample(const AttentionCase& c, const AttentionSample& sample, int index, int64_t token,
                   AttentionData& data) {
   const AttentionProblem& p = c.problem;
-  const int64_t width = width_of(p);
-  const auto row_of = [&](const std::vector<float>& values, int64_t row) {
-    return std::span(values).subspan(static_cast<size_t>(row * width), static_cast<size_t>(width));
-  };
-  if (p.pooled_query) store(p.dtype, row_of(sample.q, 0), data.q, index * p.q_pitch);
-  const int64_t token = place.begin;
-  for (int64_t row = 0; row < place.rows; ++row) {
-    if (!p.pooled_query) store(p.dtype, row_of(sample.q, row), data.q, (token + row) * p.q_pitch);
-    store(p.dtype, row_of(sample.k, row), data.q, data.k_offset + (token + row) * p.k_pitch);
+  if (p.pooled_query) place_row(p, sample.q, 0, data.q, index * p.q_pitch);
+  for (int64_t row = 0; row < sample.rows; ++row) {
+    const int64_t at = token + row;
+    if (!p.pooled_query) place_row(p, sample.q, row, data.q, at * p.q_pitch);
+    place_row(p, sample.k, row, data.q, data.k_offset + at * p.k_pitch);
     if (p.layout == AttentionLayout::rows) {
-      store(p.dtype, row_of(sample.v, row), data.q, data.v_offset + (token + row) * p.v_pitch);
-    }
-  }
-  if (p.layout == AttentionLayout::rows) return;
-  const std::vector<int64_t> features = value_row_order(p.heads, p.head_dim);
-  for (int64_t r = 0; r < width; ++r) {
-    for (int64_t row = 0; row < place.rows; ++row) {
-      const auto at = static_cast<size_t>(row * width + features[static_cast<size_t>(r)]);
-      store(p.dtype, std::span(sample.v).subspan(at, 1), data.v, r * p.v_pitch + token + row);
+      place_row(p, sample.v, row, data.q, data.v_offset + at * p.v_pitch);
     }
   }
 }
@@ -202,51 +223,57 @@ AttentionCase prepared(AttentionCase c) {
   return c;
 }
 
-AttentionData make_data(const AttentionCase& c) {
+AttentionSamples make_samples(const AttentionCase& c) {
+  const AttentionProblem& p = c.problem;
+  const float code_scale = p.dtype == DType::f8e4m3 ? 5.5F / 448 : 1.0F;
+  AttentionSamples samples;
+  samples.scales = {1 / std::sqrt(static_cast<float>(p.head_dim)), code_scale,    code_scale,
+                    c.identity_values ? 1.0F : code_scale,         kSoftmaxScale, 1};
+  double highest = 0;
+  for (int i = 0; i < std::min(c.batch, c.distinct); ++i) {
+    const SampleValues values =
+        random_sample(c, rows_of_sample(c, i), code_scale, static_cast<uint32_t>(i + 1));
+    samples.distinct.push_back({values.rows, stored(p.dtype, values.q), stored(p.dtype, values.k),
+                                stored(p.dtype, values.v), attend(p, samples.scales, values)});
+    for (const double value : samples.distinct.back().y)
+      highest = std::max(highest, std::abs(value));
+  }
+  if (p.out_dtype != DType::f8e4m3) return samples;
+  samples.scales.y = c.identity_values ? kSoftmaxScale : static_cast<float>(highest / 448);
+  for (AttentionSample& sample : samples.distinct) {
+    for (double& value : sample.y) value /= samples.scales.y;
+  }
+  return samples;
+}
+
+AttentionData make_data(const AttentionCase& c, const AttentionSamples& samples) {
   const AttentionProblem& p = c.problem;
   const std::vector<Place> places = places_of(c);
   const int64_t width = width_of(p);
   const int64_t rows = rounded_up(tokens_of(places), 16);
   AttentionData data;
-  const bool codes = p.dtype == DType::f8e4m3;
-  const float code_scale = codes ? 5.5F / 448 : 1.0F;
-  data.scales = {1 / std::sqrt(static_cast<float>(p.head_dim)), code_scale,    code_scale,
-                 c.identity_values ? 1.0F : code_scale,         kSoftmaxScale, 1};
   const int64_t q_elements = p.pooled_query ? rounded_up(c.batch, 16) * p.q_pitch : 0;
   data.q.assign(static_cast<size_t>(q_elements + rows * p.k_pitch) * size_of(p.dtype), kPoison);
   data.k_offset = p.pooled_query ? q_elements : width;
   data.v_offset = data.k_offset + width;
-  if (p.layout == AttentionLayout::values_transposed) {
-    data.v.assign(static_cast<size_t>(width * p.v_pitch), kPoison);
-  }
+  const bool transposed = p.layout == AttentionLayout::values_transposed;
+  if (transposed) data.v.assign(static_cast<size_t>(width * p.v_pitch), kPoison);
   data.y_rows = p.pooled_query ? c.batch : rows;
-  data.y.assign(static_cast<size_t>(data.y_rows * width), 0);
-  data.written.assign(static_cast<size_t>(data.y_rows), false);
-  std::vector<SampleData> samples;
-  for (int i = 0; i < std::min(c.batch, c.distinct); ++i) {
-    const int64_t sample_rows = places[static_cast<size_t>(i)].rows;
-    samples.push_back(random_sample(c, sample_rows, code_scale, static_cast<uint32_t>(i + 1)));
-    attend(p, data.scales, sample_rows, samples.back());
-  }
-  double highest = 0;
-  for (const SampleData& sample : samples) {
-    for (const double value : sample.y) highest = std::max(highest, std::abs(value));
-  }
-  if (p.out_dtype == DType::f8e4m3) {
-    data.scales.y = c.identity_values ? kSoftmaxScale : static_cast<float>(highest / 448);
-  }
+  const std::vector<int64_t> features = value_row_order(p.heads, p.head_dim);
   for (int i = 0; i < c.batch; ++i) {
-    const SampleData& sample = samples[static_cast<size_t>(i % c.distinct)];
     const Place& place = places[static_cast<size_t>(i)];
-    place_sample(c, sample, i, place, data);
     data.ranges.push_back(static_cast<int32_t>(place.begin));
     data.ranges.push_back(static_cast<int32_t>(place.begin + place.rows));
-    const int64_t first = p.pooled_query ? i : place.begin;
-    for (size_t e = 0; e < sample.y.size(); ++e) {
-      data.y[static_cast<size_t>(first * width) + e] = sample.y[e] / data.scales.y;
-      data.written[static_cast<size_t>(first) + e / static_cast<size_t>(width)] = true;
-    }
+    data.first_rows.push_back(p.pooled_query ? i : place.begin);
   }
+  parallel_for(c.batch, 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<int>(begin); i < end; ++i) {
+      const AttentionSample& sample = samples.distinct[static_cast<size_t>(i % c.distinct)];
+      const int64_t token = places[static_cast<size_t>(i)].begin;
+      place_sample(c, sample, i, token, data);
+      if (transposed) place_transposed(p, sample, features, token, data.v);
+    }
+  });
   return data;
 }
 
@@ -285,56 +312,98 @@ int rank_of(uint8_t code) {
   return (code & 0x80) != 0 ? -magnitude : magnitude;
 }
 
-void compare_value(DType dtype, double wanted, double got, const std::byte* bytes,
-                   Comparison& comparison) {
-  if (dtype == DType::f8e4m3) {
-    const int difference = std::abs(rank_of(std::to_integer<uint8_t>(*bytes)) -
-                                    rank_of(f32_to_e4m3(static_cast<float>(wanted))));
-    comparison.codes_unlike += difference > 0 ? 1 : 0;
-    comparison.codes_far += difference > 1 ? 1 : 0;
-  } else if (std::abs(got - wanted) > std::abs(wanted) / 256 + 1e-4) {
-    comparison.codes_unlike += 1;
-  }
-}
-
-Comparison compared(const AttentionCase& c, const AttentionData& data,
-                    const std::vector<std::byte>& y) {
-  const DType dtype = c.problem.out_dtype;
-  const auto width = static_cast<size_t>(width_of(c.problem));
-  const size_t size = size_of(dtype);
-  std::vector<float> got(y.size() / size);
-  convert_to_f32(dtype, y, got);
-  Comparison comparison;
+/// Sums over the values of one sample's output.
+struct Sums {
   double difference = 0;
   double norm = 0;
-  double count = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (i / width >= data.written.size() || !data.written[i / width]) {
-      for (size_t b = 0; b < size; ++b) comparison.trespasses += y[i * size + b] != kPoison ? 1 : 0;
-      continue;
-    }
-    count += 1;
-    if (std::isnan(got[i])) {
-      ++comparison.not_numbers;
-      continue;
-    }
-    const double wanted = dtype == DType::f8e4m3
-                              ? double{e4m3_to_f32(f32_to_e4m3(static_cast<float>(data.y[i])))}
-                              : data.y[i];
-    difference += (got[i] - wanted) * (got[i] - wanted);
-    norm += wanted * wanted;
-    compare_value(dtype, wanted, got[i], &y[i * size], comparison);
+  int64_t count = 0;
+  int64_t unlike = 0;
+  int64_t far = 0;
+  int64_t not_numbers = 0;
+
+  void add(const Sums& other) {
+    difference += other.difference;
+    norm += other.norm;
+    count += other.count;
+    unlike += other.unlike;
+    far += other.far;
+    not_numbers += other.not_numbers;
   }
-  comparison.relative = std::sqrt(difference / norm);
-  comparison.codes_unlike /= count;
-  comparison.codes_far /= count;
+};
+
+/// `exact` in units of the output's scale.
+void compare_value(DType dtype, double exact, double got, const std::byte* bytes, Sums& sums) {
+  ++sums.count;
+  if (std::isnan(got)) {
+    ++sums.not_numbers;
+    return;
+  }
+  double wanted = exact;
+  if (dtype == DType::f8e4m3) {
+    const uint8_t code = f32_to_e4m3(static_cast<float>(exact));
+    const int codes = std::abs(rank_of(std::to_integer<uint8_t>(*bytes)) - rank_of(code));
+    sums.unlike += codes > 0 ? 1 : 0;
+    sums.far += codes > 1 ? 1 : 0;
+    wanted = e4m3_to_f32(code);
+  } else if (std::abs(got - exact) > std::abs(exact) / 256 + 1e-4) {
+    ++sums.unlike;
+  }
+  sums.difference += (got - wanted) * (got - wanted);
+  sums.norm += wanted * wanted;
+}
+
+Sums compared_sample(DType dtype, const std::vector<double>& exact, const std::byte* bytes) {
+  const size_t size = size_of(dtype);
+  std::vector<float> got(exact.size());
+  convert_to_f32(dtype, {bytes, exact.size() * size}, got);
+  Sums sums;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    compare_value(dtype, exact[i], got[i], bytes + i * size, sums);
+  }
+  return sums;
+}
+
+Comparison compared(const AttentionCase& c, const AttentionSamples& samples,
+                    const AttentionData& data, const std::vector<std::byte>& y) {
+  const DType dtype = c.problem.out_dtype;
+  const size_t row_bytes = static_cast<size_t>(width_of(c.problem)) * size_of(dtype);
+  const auto sample_at = [&](size_t i) -> const std::vector<double>& {
+    return samples.distinct[i % static_cast<size_t>(c.distinct)].y;
+  };
+  const auto bytes_at = [&](size_t i) {
+    return static_cast<size_t>(data.first_rows[i]) * row_bytes;
+  };
+  std::vector<Sums> parts(data.first_rows.size());
+  parallel_for(std::ssize(parts), 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      parts[i] = compared_sample(dtype, sample_at(i), &y[bytes_at(i)]);
+    }
+  });
+  Comparison comparison;
+  Sums sums;
+  size_t end = 0;  // of what the samples before have
+  const auto count_trespasses = [&](size_t next) {
+    comparison.trespasses += std::count_if(y.begin() + static_cast<ptrdiff_t>(end),
+                                           y.begin() + static_cast<ptrdiff_t>(next),
+                                           [](std::byte b) { return b != kPoison; });
+  };
+  for (size_t i = 0; i < parts.size(); ++i) {
+    sums.add(parts[i]);
+    count_trespasses(bytes_at(i));
+    end = bytes_at(i) + sample_at(i).size() * size_of(dtype);
+  }
+  count_trespasses(y.size());
+  comparison.relative = std::sqrt(sums.difference / sums.norm);
+  comparison.codes_unlike = static_cast<double>(sums.unlike) / static_cast<double>(sums.count);
+  comparison.codes_far = static_cast<double>(sums.far) / static_cast<double>(sums.count);
+  comparison.not_numbers = sums.not_numbers;
   return comparison;
 }
 
 }  // namespace
 
-Comparison run_case(const Device& device, const AttentionCase& c, const AttentionData& data,
-                    const AttentionTactic& tactic, int runs) {
+Comparison run_case(const Device& device, const AttentionCase& c, const AttentionSamples& samples,
+                    const AttentionData& data, const AttentionTactic& tactic, int runs) {
   const CompiledKernel kernel =
       compile_kernel(source(c.problem, tactic), device.properties().arch());
   const Function function(device, kernel.cubin, source(c.problem, tactic).entry);
@@ -355,12 +424,12 @@ Comparison run_case(const Device& device, const AttentionCase& c, const Attentio
   std::vector<std::byte> first;
   for (int run = 0; run < runs; ++run) {
     y.fill(kPoison);
-    launch(nullptr, function, c.problem, tactic, {operands, data.scales, c.batch});
+    launch(nullptr, function, c.problem, tactic, {operands, samples.scales, c.batch});
     const std::vector<std::byte> bytes = y.download();
     check(first.empty() || first == bytes, "run {} differs from the first", run);
     first = bytes;
   }
-  return compared(c, data, first);
+  return compared(c, samples, data, first);
 }
 
 }  // namespace octet::cuda

@@ -24,6 +24,23 @@ struct AttentionCase {
 /// The case with dense pitches: q, k and v side by side, or q and k beside each other.
 AttentionCase prepared(AttentionCase problem_case);
 
+/// Random operands of one sample, as the dtype stores them, [rows, heads * head_dim] each, and the
+/// result in float64 with the graph's rounding of probabilities.
+struct AttentionSample {
+  int64_t rows = 0;
+  std::vector<std::byte> q;
+  std::vector<std::byte> k;
+  std::vector<std::byte> v;
+  std::vector<double> y;  ///< [query rows, heads * head_dim], in units of the y scale
+};
+
+/// What a case computes, whatever the layout.
+struct AttentionSamples {
+  AttentionScales scales;
+  std::vector<AttentionSample> distinct;  ///< sample i of a batch is number i % distinct
+};
+AttentionSamples make_samples(const AttentionCase& problem_case);
+
 /// Operands in host memory, as the kernels take them.
 struct AttentionData {
   std::vector<std::byte> q;  ///< with k beside it, and v when it is not transposed
@@ -32,13 +49,9 @@ struct AttentionData {
   int64_t k_offset = 0;  ///< in elements, of k and v in q
   int64_t v_offset = 0;
   int64_t y_rows = 0;
-  AttentionScales scales;
-  std::vector<double> y;  ///< what comes out, in units of the y scale, [y_rows, heads * head_dim]
-  std::vector<bool> written;  ///< rows of y that belong to a sample
+  std::vector<int64_t> first_rows;  ///< of each sample, in y
 };
-
-/// Random operands and the result in float64, with the graph's rounding of probabilities.
-AttentionData make_data(const AttentionCase& problem_case);
+AttentionData make_data(const AttentionCase& problem_case, const AttentionSamples& samples);
 
 /// How an output compares with the result.
 struct Comparison {
@@ -51,6 +64,7 @@ struct Comparison {
 
 /// Runs `tactic` `runs` times into poisoned memory. Throws when a run differs from the first.
 Comparison run_case(const Device& device, const AttentionCase& problem_case,
-                    const AttentionData& data, const AttentionTactic& tactic, int runs);
+                    const AttentionSamples& samples, const AttentionData& data,
+                    const AttentionTactic& tactic, int runs);
 
 }  // namespace octet::cuda

@@ -35,15 +35,35 @@ const std::vector<float>& normal_numbers() {
   }();
   return numbers;
 }
-float normal(uint64_t stream, int64_t index) {
+/// Which of them element `index` of a stream draws.
+size_t drawn(uint64_t stream, int64_t index) {
   const uint64_t bits = mix(stream * 0x9E3779B97F4A7C15ULL + static_cast<uint64_t>(index));
-  return normal_numbers()[bits % normal_numbers().size()];
+  return bits % normal_numbers().size();
+}
+float normal(uint64_t stream, int64_t index) {
+  return normal_numbers()[drawn(stream, index)];
 }
 
-float row_factor(const GemmCase& problem_case, int64_t row) {
-  if (problem_case.data == GemmData::normal) return 1;
-  constexpr std::array kFactors{1.0F, 300.0F, 0.004F, 0.0F, 40.0F};
-  return kFactors[static_cast<size_t>(row) % kFactors.size()];
+/// All of them times a factor, as the dtype stores them: cheaper than storing each that is drawn.
+template <typename Bits>
+std::vector<Bits> stored_numbers(DType dtype, float factor) {
+  std::vector<float> scaled = normal_numbers();
+  for (float& value : scaled) value *= factor;
+  std::vector<Bits> bits(scaled.size());
+  convert_from_f32(dtype, scaled, std::as_writable_bytes(std::span(bits)));
+  return bits;
+}
+
+/// Elements `first` on of a stream.
+template <typename Bits>
+void draw(const std::vector<Bits>& numbers, uint64_t stream, int64_t first, std::span<Bits> to) {
+  for (Bits& bits : to) bits = numbers[drawn(stream, first++)];
+}
+
+/// Of the rows of A, in turn.
+std::vector<float> row_factors(GemmData data) {
+  if (data == GemmData::normal) return {1.0F};
+  return {1.0F, 300.0F, 0.004F, 0.0F, 40.0F};
 }
 
 void store(DType dtype, float value, std::byte* to) {
@@ -117,6 +137,22 @@ struct Operand {
   }
 };
 
+template <typename Bits>
+void fill_a(const GemmCase& problem_case, Operand& a) {
+  const int64_t k = problem_case.problem.k;
+  std::vector<std::vector<Bits>> numbers;
+  for (const float factor : row_factors(problem_case.data)) {
+    numbers.push_back(stored_numbers<Bits>(a.dtype, factor));
+  }
+  parallel_for(problem_case.rows, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      auto* to = reinterpret_cast<Bits*>(a.codes.data()) + row * a.pitch;
+      draw(numbers[static_cast<size_t>(row) % numbers.size()], 1, row * k,
+           {to, static_cast<size_t>(k)});
+    }
+  });
+}
+
 Operand make_a(const GemmCase& problem_case) {
   const GemmProblem& problem = problem_case.problem;
   const auto element = static_cast<int64_t>(size_of(problem.operand_dtype));
@@ -124,27 +160,41 @@ Operand make_a(const GemmCase& problem_case) {
   const int64_t rows = (problem_case.rows + 15) / 16 * 16;
   Operand a{std::vector<std::byte>(static_cast<size_t>(rows * pitch * element), kPoison), pitch,
             problem.operand_dtype};
-  parallel_for(problem_case.rows, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      for (int64_t k = 0; k < problem.k; ++k) {
-        store(a.dtype, normal(1, row * problem.k + k) * row_factor(problem_case, row),
-              a.codes.data() + static_cast<size_t>((row * pitch + k) * element));
-      }
-    }
-  });
+  element == 1 ? fill_a<uint8_t>(problem_case, a) : fill_a<uint16_t>(problem_case, a);
   return a;
+}
+
+template <typename Bits>
+void fill_drawn(DType dtype, uint64_t stream, std::span<Bits> to) {
+  const std::vector<Bits> numbers = stored_numbers<Bits>(dtype, 1);
+  parallel_for(std::ssize(to), 4096, [&](int64_t begin, int64_t end) {
+    draw(numbers, stream, begin,
+         to.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+  });
 }
 
 Tensor make_weight(const GemmProblem& problem) {
   Tensor weight(problem.operand_dtype, {problem.k, problem.n});
-  const auto bytes = weight.mutable_bytes();
-  const size_t element = size_of(problem.operand_dtype);
-  parallel_for(problem.k, 16, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin * problem.n; i < end * problem.n; ++i) {
-      store(problem.operand_dtype, normal(2, i), bytes.data() + static_cast<size_t>(i) * element);
-    }
-  });
+  if (size_of(problem.operand_dtype) == 1) {
+    fill_drawn(problem.operand_dtype, 2, weight.mutable_values<uint8_t>());
+  } else {
+    fill_drawn(problem.operand_dtype, 2, weight.mutable_values<uint16_t>());
+  }
   return weight;
+}
+
+/// The values of a tensor.
+std::vector<double> widened(const Tensor& tensor) {
+  const size_t element = size_of(tensor.dtype());
+  std::vector<double> values(static_cast<size_t>(tensor.count()));
+  parallel_for(tensor.count(), 4096, [&](int64_t begin, int64_t end) {
+    const auto first = static_cast<size_t>(begin);
+    std::vector<float> part(static_cast<size_t>(end - begin));
+    convert_to_f32(tensor.dtype(), tensor.bytes().subspan(first * element, part.size() * element),
+                   part);
+    std::ranges::copy(part, values.begin() + begin);
+  });
+  return values;
 }
 
 /// Computes rows of the result in float64.
@@ -259,10 +309,30 @@ std::vector<std::byte> initial_output(const GemmCase& problem_case, const Layout
   return bytes;
 }
 
+template <typename Bits>
+int64_t count_above(std::span<const std::byte> elements, Bits magnitude, Bits most) {
+  int64_t count = 0;
+  for (size_t at = 0; at < elements.size(); at += sizeof(Bits)) {
+    Bits bits;
+    std::memcpy(&bits, elements.data() + at, sizeof(Bits));
+    count += (bits & magnitude) > most ? 1 : 0;
+  }
+  return count;
+}
+
+int64_t count_nan(DType dtype, std::span<const std::byte> elements) {
+  if (dtype == DType::f8e4m3) return count_above<uint8_t>(elements, 0x7F, 0x7E);
+  if (dtype == DType::f16) return count_above<uint16_t>(elements, 0x7FFF, 0x7C00);
+  return count_above<uint32_t>(elements, 0x7FFFFFFF, 0x7F800000);
+}
+
 class Checker {
  public:
-  Checker(const GemmCase& problem_case, const GemmInputs& inputs)
-      : problem_(problem_case.problem), inputs_(inputs) {}
+  Checker(const GemmProblem& problem, const GemmInputs& inputs)
+      : problem_(problem), inputs_(inputs) {}
+
+  /// Of the same result, without anything found.
+  [[nodiscard]] Checker fresh() const { return {problem_, inputs_}; }
 
   void check_value(size_t row, int64_t column, const std::byte* at) {
     const size_t i = row * static_cast<size_t>(problem_.n) + static_cast<size_t>(column);
@@ -282,11 +352,21 @@ class Checker {
     unlike_ += got != want ? 1 : 0;
     ++values_;
   }
-  void count_poison(const std::byte* at) {
-    result_.poison += std::isnan(load(problem_.out_dtype, at)) ? 1 : 0;
+  /// Elements that stand side by side.
+  void count_poison(std::span<const std::byte> elements) {
+    result_.poison += count_nan(problem_.out_dtype, elements);
   }
   void count_trespass(std::span<const std::byte> bytes) {
     result_.trespasses += std::ranges::count_if(bytes, [](std::byte b) { return b != kPoison; });
+  }
+  void add(const Checker& other) {
+    result_.worst = std::max(result_.worst, other.result_.worst);
+    result_.poison += other.result_.poison;
+    result_.trespasses += other.result_.trespasses;
+    squares_ += other.squares_;
+    norm_ += other.norm_;
+    unlike_ += other.unlike_;
+    values_ += other.values_;
   }
   [[nodiscard]] GemmComparison result() const {
     GemmComparison result = result_;
@@ -305,44 +385,57 @@ class Checker {
   int64_t values_ = 0;
 };
 
+/// Calls `check(checker, i)` for every i below `count`, side by side, and adds up what they find,
+/// in order.
+template <typename Check>
+void check_each(Checker& checker, int64_t count, const Check& check) {
+  constexpr int64_t kGrain = 64;
+  std::vector<Checker> parts(static_cast<size_t>((count + kGrain - 1) / kGrain), checker.fresh());
+  parallel_for(std::ssize(parts), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      for (int64_t i = part * kGrain; i < std::min(count, (part + 1) * kGrain); ++i) {
+        check(parts[static_cast<size_t>(part)], i);
+      }
+    }
+  });
+  for (const Checker& part : parts) checker.add(part);
+}
+
 void check_rows(const GemmCase& problem_case, const GemmInputs& inputs, const Layout& layout,
                 const std::vector<std::byte>& bytes, Checker& checker) {
   const size_t element = size_of(problem_case.problem.out_dtype);
   const auto at = [&](int64_t row, int64_t column) {
     return bytes.data() + static_cast<size_t>(row * layout.pitch + column) * element;
   };
-  for (int64_t row = 0; row < layout.rows; ++row) {
+  check_each(checker, layout.rows, [&](Checker& part, int64_t row) {
     const int64_t written = row < problem_case.rows ? layout.columns : 0;
-    for (int64_t column = 0; column < written; ++column) checker.count_poison(at(row, column));
-    checker.count_trespass(
-        {at(row, written), static_cast<size_t>(layout.pitch - written) * element});
-  }
-  for (size_t i = 0; i < inputs.checked.size(); ++i) {
-    for (int64_t column = 0; column < layout.columns; ++column) {
-      checker.check_value(i, column, at(inputs.checked[i], column));
+    part.count_poison({at(row, 0), static_cast<size_t>(written) * element});
+    part.count_trespass({at(row, written), static_cast<size_t>(layout.pitch - written) * element});
+  });
+  check_each(checker, layout.columns, [&](Checker& part, int64_t column) {
+    for (size_t i = 0; i < inputs.checked.size(); ++i) {
+      part.check_value(i, column, at(inputs.checked[i], column));
     }
-  }
+  });
 }
 
 void check_transposed(const GemmCase& problem_case, const GemmInputs& inputs, const Layout& layout,
                       const std::vector<std::byte>& bytes, Checker& checker) {
   const GemmProblem& problem = problem_case.problem;
   const int64_t written = (problem_case.rows + 15) / 16 * 16;
-  for (int64_t row = 0; row < layout.transposed_rows; ++row) {
+  check_each(checker, layout.transposed_rows, [&](Checker& part, int64_t row) {
     const std::byte* line = bytes.data() + row * layout.transposed_pitch;
     const int64_t feature = feature_of_row(problem, layout.columns + row);
-    for (int64_t token = 0; token < written; ++token) {
-      if (feature < problem.n) checker.count_poison(line + token);
-      const bool padding = token >= problem_case.rows;
-      if (padding && line[token] != std::byte{0}) checker.count_trespass({line + token, 1});
+    for (int64_t token = problem_case.rows; token < written; ++token) {
+      if (line[token] != std::byte{0}) part.count_trespass({line + token, 1});
     }
-    checker.count_trespass(
-        {line + written, static_cast<size_t>(layout.transposed_pitch - written)});
-    if (feature >= problem.n) continue;
+    part.count_trespass({line + written, static_cast<size_t>(layout.transposed_pitch - written)});
+    if (feature >= problem.n) return;
+    part.count_poison({line, static_cast<size_t>(written)});
     for (size_t i = 0; i < inputs.checked.size(); ++i) {
-      checker.check_value(i, feature, line + inputs.checked[i]);
+      part.check_value(i, feature, line + inputs.checked[i]);
     }
-  }
+  });
 }
 
 }  // namespace
@@ -360,13 +453,10 @@ GemmInputs make_inputs(const GemmCase& problem_case) {
   if (problem.residual) {
     const int64_t rows = problem.residual_rows > 0 ? problem.residual_rows : problem_case.rows;
     inputs.residual.resize(static_cast<size_t>(rows * problem.n));
-    for (size_t i = 0; i < inputs.residual.size(); ++i) {
-      inputs.residual[i] = f32_to_f16(normal(4, static_cast<int64_t>(i)));
-    }
+    fill_drawn<uint16_t>(DType::f16, 4, inputs.residual);
   }
   inputs.checked = rows_to_check(problem_case.rows);
-  const Tensor floats = convert(weight, DType::f32);
-  const std::vector<double> wide(floats.values<float>().begin(), floats.values<float>().end());
+  const std::vector<double> wide = widened(weight);
   const auto n = static_cast<size_t>(problem.n);
   inputs.y.resize(inputs.checked.size() * n);
   inputs.slack.resize(inputs.y.size());
@@ -416,7 +506,7 @@ GemmComparison run_case(const Device& device, const GemmCase& problem_case,
     check(bytes == first && transposed_bytes == first_transposed, "{}: run {} differs",
           to_string(tactic), run);
   }
-  Checker checker(problem_case, inputs);
+  Checker checker(problem_case.problem, inputs);
   check_rows(problem_case, inputs, layout, first, checker);
   check_transposed(problem_case, inputs, layout, first_transposed, checker);
   return checker.result();
