@@ -255,6 +255,17 @@ TEST(BadInput, AnUnknownArchitectureListsTheKnownOnes) {
   EXPECT_EQ(folder.entries(), 0);
 }
 
+TEST(BadInput, ANumberOutOfRangeIsToldInWords) {
+  const Outcome negative = run_octet({"bench", "--loadEngine=x.plan", "--idleTime=-1"});
+  EXPECT_EQ(negative.exit_code, 2);
+  EXPECT_NE(negative.err.find("--idleTime: '-1' is not 0 or a number above it"), std::string::npos)
+      << negative.err;
+  const Outcome none = run_octet({"quantize", kSample, "--calib-size", "0", "-o", "x"});
+  EXPECT_EQ(none.exit_code, 2);
+  EXPECT_NE(none.err.find("--calib-size: '0' is not a number above 0"), std::string::npos)
+      << none.err;
+}
+
 TEST(BadInput, QuantizingWithoutDataIsRefused) {
   const test::TemporaryFolder folder;
   const Outcome outcome = run_octet({"quantize", kSample, "-o", (folder / "m").string()});

@@ -9,6 +9,7 @@
 #include "onnx/import.h"
 #include "ops/ops.h"
 #include "profile/benchmark.h"
+#include "tools/octet/numbers.h"
 #include "tools/octet/output.h"
 #include "tools/octet/shapes.h"
 #include "tools/octet/verbs.h"
@@ -249,16 +250,16 @@ void add_bench(CLI::App& app, Context& context) {
   verb->add_option("--maxShapes", flags->shapes.max, "largest shapes of a range");
   verb->add_option("--loadInputs", flags->load_inputs, "NAME:FILE[,NAME:FILE], raw values");
   verb->add_option("--iterations", flags->options.iterations, "at least this many queries")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--duration", flags->options.duration_s, "at least this many seconds")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--warmUp", flags->options.warm_up_ms, "milliseconds that are not counted")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--idleTime", flags->options.idle_ms, "milliseconds of rest before every query")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative())
       ->capture_default_str();
   verb->add_option("--percentile", flags->percentiles, "percentiles to print")->delimiter(',');
   verb->add_option("--seed", flags->seed, "seed of the random inputs")->capture_default_str();

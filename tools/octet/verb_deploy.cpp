@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "tools/octet/model_options.h"
+#include "tools/octet/numbers.h"
 #include "tools/octet/output.h"
 #include "tools/octet/verbs.h"
 
@@ -95,13 +96,13 @@ void add_deploy(CLI::App& app, Context& context) {
       ->capture_default_str();
   auto& calibration = flags->deploy.calibration_options;
   verb->add_option("--calib-size", calibration.size, "samples for each tower")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   verb->add_option("--seed", calibration.seed, "chooses the samples")->capture_default_str();
   verb->add_flag("--strict", calibration.strict, "an unreadable image is an error");
   verb->add_option("--verify-samples", flags->deploy.verify_samples,
                    "samples that the FP8 engines are verified on")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   flags->options = ModelOptions::add_to(*verb);
 }

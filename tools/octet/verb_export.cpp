@@ -3,6 +3,7 @@
 
 #include "api/artifacts.h"
 #include "tools/octet/model_options.h"
+#include "tools/octet/numbers.h"
 #include "tools/octet/output.h"
 #include "tools/octet/verbs.h"
 
@@ -46,7 +47,7 @@ void add_export(CLI::App& app, Context& context) {
       "--calib", flags->calibration,
       "data that makes activation scales static where the checkpoint has dynamic ones");
   verb->add_option("--calib-size", flags->calibration_options.size, "samples for each tower")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   flags->options = ModelOptions::add_to(*verb);
 }

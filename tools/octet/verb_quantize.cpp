@@ -5,6 +5,7 @@
 #include "api/model_folder.h"
 #include "octet/version.h"
 #include "quant/quantize.h"
+#include "tools/octet/numbers.h"
 #include "tools/octet/output.h"
 #include "tools/octet/verbs.h"
 
@@ -73,7 +74,7 @@ void add_data_flags(CLI::App& verb, QuantizeFlags& flags) {
                   "with a caption a line; may be given more than once")
       ->allow_extra_args(false);
   verb.add_option("--calib-size", flags.calibration.size, "samples for each tower")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   verb.add_option("--seed", flags.calibration.seed, "chooses the samples")->capture_default_str();
   verb.add_flag("--strict", flags.calibration.strict, "an unreadable image is an error");

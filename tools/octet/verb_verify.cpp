@@ -3,6 +3,7 @@
 #include "api/verify_model.h"
 #include "base/error.h"
 #include "tools/octet/model_options.h"
+#include "tools/octet/numbers.h"
 #include "tools/octet/output.h"
 #include "tools/octet/verbs.h"
 
@@ -70,7 +71,7 @@ void add_verify(CLI::App& app, Context& context) {
       "folder of the checkpoint or ONNX files to compare with (default: ENGINE's own)");
   verb->add_option("--data", flags->data, "images and captions to run")->required();
   verb->add_option("--samples", flags->samples, "samples of the dataset to run")
-      ->check(CLI::PositiveNumber)
+      ->check(positive())
       ->capture_default_str();
   verb->add_option("--block-mean", flags->bars.block_mean,
                    "bar of a block's mean cosine (cpu 0.9999, cuda 0.9995)");
