@@ -26,11 +26,7 @@ const fs::path& deployed() {
   static const test::TemporaryFolder folder;
   std::vector<std::string> words{
       "deploy", kSample, "--calib", kSample + "/calib", "--quiet", "-o", (folder / "out").string()};
-  if (kSanitized) {
-    words.insert(words.end(), {"--calib-size", "16"});
-  } else {
-    words.insert(words.end(), {"--eval", kSample + "/eval"});
-  }
+  if (!kSanitized) words.insert(words.end(), {"--eval", kSample + "/eval"});
   static const Outcome outcome = run_octet(words);
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   static const fs::path path = folder / "out";
