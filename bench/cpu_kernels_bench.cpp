@@ -49,8 +49,8 @@ double sampled_error(const Tensor& x, const Tensor& w, const std::vector<float>&
   const int64_t columns = w.extent(1);
   double worst = 0.0;
   for (int sample = 0; sample < 200; ++sample) {
-    const int64_t m = generator() % x.extent(0);
-    const int64_t n = generator() % columns;
+    const int64_t m = static_cast<int64_t>(generator()) % x.extent(0);
+    const int64_t n = static_cast<int64_t>(generator()) % columns;
     double sum = 0.0;
     double size = 0.0;
     for (int64_t k = 0; k < depth; ++k) {

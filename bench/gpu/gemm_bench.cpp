@@ -63,15 +63,15 @@ std::vector<Product> products() {
   for (const int64_t batch : {128, 32, 8, 1}) {
     add_layer(all, fmt::format("image {}", batch), batch * 257, 1024);
   }
-  add_layer(all, "text 128", 128 * 77, 768);
-  add_layer(all, "captions 128", 128 * 12, 768);
+  add_layer(all, "text 128", int64_t{128} * 77, 768);
+  add_layer(all, "captions 128", int64_t{128} * 12, 768);
   add_layer(all, "text 1", 77, 768);
   add_layer(all, "caption 1", 12, 768);
   // Scales that differ between channels, and the same layer in FP16.
   using enum GemmActivation;
   constexpr DType kE4M3 = DType::f8e4m3;
   constexpr DType kF16 = DType::f16;
-  const int64_t rows = 128 * 257;
+  const int64_t rows = int64_t{128} * 257;
   all.push_back({"channels out", rows, {kE4M3, kF16, 1024, 1024, none, true, true, -1}});
   all.push_back({"channels fc1", rows, {kE4M3, kE4M3, 4096, 1024, quick_gelu, false, true, -1}});
   all.push_back({"channels fc2", rows, {kE4M3, kF16, 1024, 4096, none, true, true, -1}});
@@ -245,7 +245,7 @@ class Recording {
     check_cuda(driver().event_wait(end_), "running");
     float ms = 0;
     check_cuda(driver().event_elapsed(&ms, begin_, end_), "running");
-    return ms / count;
+    return ms / static_cast<float>(count);
   }
 
  private:
