@@ -53,6 +53,18 @@ TEST(Compile, EveryProductHasItsWork) {
   }
 }
 
+TEST(Compile, ExtentsAreDecidedByAnInputAlone) {
+  Graph graph("text");
+  const ValueId ids = graph.add_constant("ids", Tensor(DType::i64, {2, 8}));
+  const ValueId ranges = graph.add_value("ranges", DType::i32, {2, 2});
+  graph.add_node(
+      {"ranges", "octet", "RowRanges", {ids}, {ranges}, {{"symbol", std::string("tokens")}}});
+  graph.set_outputs({ranges});
+  const cpu::CpuBackend backend;
+  test::expect_error(ErrorCode::bad_input, {"ranges", "input"},
+                     [&] { static_cast<void>(compile(graph, backend, {})); });
+}
+
 TEST(PlanFile, RoundTripRunsTheSame) {
   const test::TemporaryFolder folder;
   const cpu::CpuBackend backend;
