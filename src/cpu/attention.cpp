@@ -169,7 +169,8 @@ class Attention final : public runtime::Kernel {
     }
     // Few heads and many threads: a head's rows are shared out; its keys are packed again each
     // time.
-    const int64_t wanted = ceil_div(2 * thread_count(), std::max<int64_t>(1, run.samples * heads_));
+    const int64_t wanted =
+        ceil_div(int64_t{2} * thread_count(), std::max<int64_t>(1, run.samples * heads_));
     const int64_t most = operands_.pooled_query ? 1 : ceil_div(run.length, kBlockRows);
     run.splits = std::clamp<int64_t>(wanted, 1, most);
     return run;
