@@ -127,7 +127,7 @@ std::string wide_text(const Graph& graph, const Node& node, size_t input,
   return fmt::format("wide({})", element_text(input, element_name(dtype), offset));
 }
 
-Count count_of(const std::vector<SymbolPlace>& places, Dims dims) {
+Count count_of(const std::vector<SymbolPlace>& places, const Dims& dims) {
   int64_t number = 1;
   std::vector<size_t> symbols;
   for (const Dim& dim : dims) {

@@ -41,7 +41,7 @@ std::string wide_text(const Graph& graph, const Node& node, size_t input,
 /// A number that is known when the node's symbols have sizes.
 using Count = std::function<int64_t(std::span<const int64_t> sizes)>;
 /// The product of extents.
-Count count_of(const std::vector<SymbolPlace>& places, Dims dims);
+Count count_of(const std::vector<SymbolPlace>& places, const Dims& dims);
 
 struct GenericLaunch {
   std::string entry;

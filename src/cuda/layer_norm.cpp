@@ -12,7 +12,6 @@ namespace {
 
 using runtime::KernelArgs;
 using runtime::KernelChoice;
-using runtime::Operand;
 
 constexpr size_t kX = 0;
 constexpr size_t kGain = 1;
