@@ -18,8 +18,15 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// In short sleeps, so that an interruption is noticed.
 void rest(double ms) {
-  if (ms > 0) std::this_thread::sleep_for(std::chrono::duration<double, std::milli>(ms));
+  constexpr double kSleepMs = 50;
+  const Clock::time_point begin = Clock::now();
+  for (double left = ms; left > 0; left = ms - seconds_since(begin) * 1e3) {
+    throw_if_interrupted();
+    std::this_thread::sleep_for(
+        std::chrono::duration<double, std::milli>(std::min(left, kSleepMs)));
+  }
 }
 
 }  // namespace
