@@ -1,9 +1,9 @@
 // LayerNorm over the last axis, with the quantizer behind it where there is one.
 //
-// One warp a row, rows dealt to warps in grid order. A row stays in registers as it was stored, so
-// that several blocks fit on a multiprocessor, and is widened when it is used; the variance is
-// taken from distances to the mean, not from a sum of squares. Bytes alone decide the time: the row
-// is read once and written once, and the next row is loaded before this one is worked on. Rows are
+// One warp a row, rows dealt to warps in grid order. A row is widened once and stays in registers;
+// the variance is taken from distances to the mean, not from a sum of squares. Bytes alone decide
+// the time: the row is read once and written once, and the next row is loaded, as it was stored,
+// before this one is worked on, so that several blocks fit on a multiprocessor. Rows are
 // walked from the last to the first: the kernel before wrote the last ones last, so that they are
 // still in the cache, and the kernel behind begins with those that are written last here.
 //   WIDTH  columns, a multiple of 8        X, Y  storage types
