@@ -111,21 +111,6 @@ SampleValues random_sample(const AttentionCase& c, int64_t rows, float code_scal
   return data;
 }
 
-std::vector<double> probabilities(const AttentionProblem& problem, const AttentionScales& scales,
-                                  std::vector<double> scores) {
-  for (double& score : scores) score *= double{scales.scale} * scales.q * scales.k;
-  const double peak = std::ranges::max(scores);
-  double sum = 0;
-  for (double& score : scores) sum += score = std::exp(score - peak);
-  for (double& p : scores) {
-    p /= sum;
-    if (problem.quantized) {
-      p = double{e4m3_to_f32(f32_to_e4m3(static_cast<float>(p / scales.softmax)))} * scales.softmax;
-    }
-  }
-  return scores;
-}
-
 /// One query row of one head.
 void attend_row(const AttentionProblem& problem, const AttentionScales& scales,
                 const SampleValues& sample, int64_t row, int64_t head_column, double* y) {
@@ -210,6 +195,21 @@ int64_t tokens_of(const std::vector<Place>& places) {
 }
 
 }  // namespace
+
+std::vector<double> probabilities(const AttentionProblem& problem, const AttentionScales& scales,
+                                  std::vector<double> scores) {
+  for (double& score : scores) score *= double{scales.scale} * scales.q * scales.k;
+  const double peak = std::ranges::max(scores);
+  double sum = 0;
+  for (double& score : scores) sum += score = std::exp(score - peak);
+  for (double& p : scores) {
+    p /= sum;
+    if (problem.quantized) {
+      p = double{e4m3_to_f32(f32_to_e4m3(static_cast<float>(p / scales.softmax)))} * scales.softmax;
+    }
+  }
+  return scores;
+}
 
 AttentionCase prepared(AttentionCase c) {
   AttentionProblem& p = c.problem;

@@ -41,6 +41,10 @@ struct AttentionSamples {
 };
 AttentionSamples make_samples(const AttentionCase& problem_case);
 
+/// Softmax of one row's products of codes, rounded as the graph's quantizer does.
+std::vector<double> probabilities(const AttentionProblem& problem, const AttentionScales& scales,
+                                  std::vector<double> scores);
+
 /// Operands in host memory, as the kernels take them.
 struct AttentionData {
   std::vector<std::byte> q;  ///< with k beside it, and v when it is not transposed

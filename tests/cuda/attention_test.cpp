@@ -4,6 +4,7 @@
 #include <array>
 
 #include "tests/cuda/attention_case.h"
+#include "tests/cuda/attention_rounding.h"
 
 namespace octet::cuda {
 namespace {
@@ -16,30 +17,11 @@ struct Tolerance {
   double codes_unlike;
 };
 
-/// Shares of output codes that change because Hopper's FP8 products sum with 13 bits behind the
-/// largest exponent: scores move, most where they are large and alike, and with them codes of
-/// probabilities. Of a simulation of these cases (docs/gpu-notes.md) with samples of so many rows
-/// at most, by kind of scores.
-struct SimulatedShares {
-  int rows;
-  std::array<double, 5> by_scores;  ///< normal, sharp, flat, huge, negative
-};
-constexpr std::array kSimulatedShares{SimulatedShares{128, {0.013, 0.013, 0.005, 0.008, 0.037}},
-                                      SimulatedShares{320, {0.027, 0.018, 0.007, 0.010, 0.063}},
-                                      SimulatedShares{640, {0.034, 0.025, 0.008, 0.010, 0.089}},
-                                      SimulatedShares{1024, {0.042, 0.032, 0.013, 0.010, 0.095}}};
-
-double simulated_share(const AttentionCase& c) {
-  const auto* row =
-      std::ranges::lower_bound(kSimulatedShares, c.problem.max_rows, {}, &SimulatedShares::rows);
-  return row->by_scores.at(static_cast<size_t>(c.scores));
-}
-
 Tolerance tolerance_of(const AttentionCase& c, const AttentionTactic& tactic) {
   const bool codes = c.problem.out_dtype == DType::f8e4m3;
   // FP16 results have no codes to count. The order in which sums are taken is not the simulation's.
   if (tactic.kernel != AttentionKernel::mma && c.problem.dtype == DType::f8e4m3) {
-    return {1.5e-2, codes ? 1.25 * simulated_share(c) + 0.01 : 1};
+    return {1.5e-2, codes ? 1.25 * tabled_share(c) + 0.01 : 1};
   }
   // Probabilities that are not quantized are rounded to FP16.
   if (!c.problem.quantized) return codes ? Tolerance{6e-3, 0.02} : Tolerance{2e-3, 0.01};
