@@ -22,10 +22,11 @@ double seconds_since(Clock::time_point start) {
 void rest(double ms) {
   constexpr double kSleepMs = 50;
   const Clock::time_point begin = Clock::now();
-  for (double left = ms; left > 0; left = ms - seconds_since(begin) * 1e3) {
+  const auto left = [&] { return ms - seconds_since(begin) * 1e3; };
+  while (left() > 0) {
     throw_if_interrupted();
     std::this_thread::sleep_for(
-        std::chrono::duration<double, std::milli>(std::min(left, kSleepMs)));
+        std::chrono::duration<double, std::milli>(std::min(left(), kSleepMs)));
   }
 }
 

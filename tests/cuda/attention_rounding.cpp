@@ -99,6 +99,21 @@ int64_t changed_codes(const AttentionProblem& problem, const AttentionScales& sc
   return changed;
 }
 
+/// Those of all rows of a head.
+int64_t changed_codes(const AttentionProblem& problem, const AttentionScales& scales,
+                      const AttentionSample& sample, int64_t head) {
+  const Head values = head_of(problem, sample, head);
+  std::vector<int64_t> by_row(static_cast<size_t>(sample.rows));
+  parallel_for(sample.rows, 4, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const auto at = static_cast<size_t>((row * problem.heads + head) * problem.head_dim);
+      by_row[static_cast<size_t>(row)] =
+          changed_codes(problem, scales, values, sample.rows, row, &sample.y[at]);
+    }
+  });
+  return std::accumulate(by_row.begin(), by_row.end(), int64_t{0});
+}
+
 struct TableRow {
   int rows;
   std::array<double, 5> by_scores;  ///< normal, sharp, flat, huge, negative
@@ -118,17 +133,7 @@ double simulate_share(const AttentionCase& problem_case) {
   int64_t count = 0;
   for (const AttentionSample& sample : samples.distinct) {
     for (int64_t head = 0; head < problem.heads; ++head) {
-      const Head values = head_of(problem, sample, head);
-      std::vector<int64_t> by_row(static_cast<size_t>(sample.rows));
-      parallel_for(sample.rows, 4, [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-          const int64_t column = (row * problem.heads + head) * problem.head_dim;
-          by_row[static_cast<size_t>(row)] =
-              changed_codes(problem, samples.scales, values, sample.rows, row,
-                            &sample.y[static_cast<size_t>(column)]);
-        }
-      });
-      changed += std::accumulate(by_row.begin(), by_row.end(), int64_t{0});
+      changed += changed_codes(problem, samples.scales, sample, head);
       count += sample.rows * problem.head_dim;
     }
   }
