@@ -1,11 +1,11 @@
 // The narrow formats as vectors of 32-bit lanes; included once per Highway target.
 // Every function agrees with tensor/codecs.h to the bit.
 
-#if defined(OCTET_CPU_CODECS_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef OCTET_CPU_CODECS_INL_H_
-#undef OCTET_CPU_CODECS_INL_H_
+#if defined(OCTET_CPU_CODECS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef OCTET_CPU_CODECS_INL_H
+#undef OCTET_CPU_CODECS_INL_H
 #else
-#define OCTET_CPU_CODECS_INL_H_
+#define OCTET_CPU_CODECS_INL_H
 #endif
 
 #include <algorithm>

@@ -1,7 +1,8 @@
 #pragma once
 
 // E4M3 codes to BF16 with two byte tables (AVX-512 VBMI). Only for translation units that are
-// compiled for it: everything here has internal linkage.
+// compiled for it: everything here has internal linkage, because the units are compiled for
+// different instruction sets and the linker must not give one the code of another.
 
 #include <immintrin.h>
 
@@ -38,7 +39,7 @@ constexpr DecodeTables make_decode_tables() {
   return tables;
 }
 
-constexpr DecodeTables kDecodeTables = make_decode_tables();
+inline constexpr DecodeTables kDecodeTables = make_decode_tables();
 
 /// The tables in registers.
 class Decoder {
@@ -71,7 +72,7 @@ class Decoder {
 };
 
 /// `count` consecutive codes to BF16.
-void decode_codes(const std::byte* codes, int64_t count, std::byte* target) {
+inline void decode_codes(const std::byte* codes, int64_t count, std::byte* target) {
   const Decoder decoder;
   __m512i first;
   __m512i second;
@@ -89,7 +90,8 @@ void decode_codes(const std::byte* codes, int64_t count, std::byte* target) {
 }
 
 /// Codes or BF16 values to BF16.
-void decode_row_bf16(DType dtype, const std::byte* source, int64_t count, std::byte* target) {
+inline void decode_row_bf16(DType dtype, const std::byte* source, int64_t count,
+                            std::byte* target) {
   if (dtype == DType::f8e4m3) return decode_codes(source, count, target);
   std::memcpy(target, source, static_cast<size_t>(count) * 2);
 }

@@ -1,10 +1,10 @@
 // exp and what is made of it, on float vectors; included once per Highway target.
 
-#if defined(OCTET_CPU_EXP_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef OCTET_CPU_EXP_INL_H_
-#undef OCTET_CPU_EXP_INL_H_
+#if defined(OCTET_CPU_EXP_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef OCTET_CPU_EXP_INL_H
+#undef OCTET_CPU_EXP_INL_H
 #else
-#define OCTET_CPU_EXP_INL_H_
+#define OCTET_CPU_EXP_INL_H
 #endif
 
 #include "hwy/highway.h"

@@ -8,6 +8,12 @@
 namespace octet {
 namespace {
 
+/// `count` words, each `stride` words behind the last, side by side.
+template <typename Word>
+void gather(const Word* from, int64_t stride, int64_t count, Word* to) {
+  for (int64_t i = 0; i < count; ++i) std::memcpy(to + i, from + i * stride, sizeof(Word));
+}
+
 template <typename Word>
 void transpose(const Tensor& source, Tensor& target) {
   constexpr int64_t kBlock = 64;  // a block of both sides stays in the first-level cache
@@ -17,11 +23,9 @@ void transpose(const Tensor& source, Tensor& target) {
   auto* to = reinterpret_cast<Word*>(target.mutable_bytes().data());
   parallel_for(columns, kBlock, [&](int64_t begin, int64_t end) {
     for (int64_t row_block = 0; row_block < rows; row_block += kBlock) {
-      const int64_t row_end = std::min(rows, row_block + kBlock);
+      const int64_t count = std::min(kBlock, rows - row_block);
       for (int64_t column = begin; column < end; ++column) {
-        for (int64_t row = row_block; row < row_end; ++row) {
-          std::memcpy(to + column * rows + row, from + row * columns + column, sizeof(Word));
-        }
+        gather(from + row_block * columns + column, columns, count, to + column * rows + row_block);
       }
     }
   });
