@@ -82,7 +82,7 @@ Image to_rgb(Image image) {
       convert_pixels(image, rgb, grey_to_rgb);
       break;
     case PixelMode::p:
-      check(image.palette.size() == 3 * 256, "a palette has 256 colours");
+      check(image.palette.size() == size_t{3} * 256, "a palette has 256 colours");
       convert_pixels(image, rgb, [&](const uint8_t* in, uint8_t* out) {
         std::copy_n(&image.palette[size_t{3} * *in], 3, out);
       });

@@ -20,10 +20,10 @@ double bilinear(double x) {
 /// Keys' cubic convolution with a = -1/2, in the order of operations that the reference uses:
 /// another order changes last bits of the weights.
 double bicubic(double x) {
-  constexpr double a = -0.5;
+  constexpr double kA = -0.5;
   x = std::abs(x);
-  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
-  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
+  if (x < 1.0) return ((kA + 2.0) * x - (kA + 3.0)) * x * x + 1.0;
+  if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * kA;
   return 0.0;
 }
 
@@ -69,6 +69,13 @@ Kernel kernel_of(ResampleFilter filter) {
   throw std::logic_error("internal error: this filter has no weights");
 }
 
+/// As the reference rounds, which std::lround does not for every value: the sum of 0.5 and the
+/// number below it is 1, and from -1.5 to -0.5 this gives 0.
+int rounded(double x) {
+  // NOLINTNEXTLINE(bugprone-incorrect-roundings): the reference rounds in this way
+  return static_cast<int>(x + 0.5);
+}
+
 }  // namespace
 
 ResampleWeights resample_weights(int source, int target, ResampleFilter filter, int first,
@@ -83,8 +90,8 @@ ResampleWeights resample_weights(int source, int target, ResampleFilter filter, 
   weights.taps.reserve(static_cast<size_t>(count));
   for (int i = first; i < first + count; ++i) {
     const double center = (i + 0.5) * scale;
-    const int begin = std::max(static_cast<int>(center - support + 0.5), 0);
-    const int end = std::min(static_cast<int>(center + support + 0.5), source);
+    const int begin = std::max(rounded(center - support), 0);
+    const int end = std::min(rounded(center + support), source);
     const size_t first_weight = weights.values.size();
     double sum = 0.0;
     for (int x = begin; x < end; ++x) {
@@ -102,10 +109,10 @@ ResampleWeights resample_weights(int source, int target, ResampleFilter filter, 
 }
 
 std::vector<int32_t> fixed_point(std::span<const double> weights) {
-  constexpr double one = 1 << kWeightFractionBits;
+  constexpr double kOne = 1 << kWeightFractionBits;
   std::vector<int32_t> fixed(weights.size());
   std::ranges::transform(weights, fixed.begin(), [](double weight) {
-    return static_cast<int32_t>(weight * one + (weight < 0.0 ? -0.5 : 0.5));
+    return static_cast<int32_t>(weight * kOne + (weight < 0.0 ? -0.5 : 0.5));
   });
   return fixed;
 }

@@ -147,6 +147,7 @@ std::vector<int64_t> constant_integers(const InferenceContext& context, size_t i
 std::vector<size_t> axes_of(const InferenceContext& context, size_t rank) {
   const std::vector<int64_t> named = integers_or(context, 1, context.node.integers("axes"));
   std::vector<size_t> axes;
+  axes.reserve(named.size());
   for (const int64_t axis : named) axes.push_back(axis_index(context, axis, rank));
   std::ranges::sort(axes);
   if (std::ranges::adjacent_find(axes) != axes.end()) context.refuse("an axis is named twice");
