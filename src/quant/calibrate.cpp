@@ -48,9 +48,9 @@ void run(runtime::Session& session, models::Tower tower, CalibrationData& data, 
   });
 }
 
-void calibrate_tower(const models::ClipModel& model, models::Tower tower, const Resolved& resolved,
-                     CalibrationData& data, const runtime::Backend& backend,
-                     const CalibrateOptions& options, AmaxByName& amax) {
+AmaxByName calibrate_tower(const models::ClipModel& model, models::Tower tower,
+                           const Resolved& resolved, CalibrationData& data,
+                           const runtime::Backend& backend, const CalibrateOptions& options) {
   Graph graph = model.build(tower, {DType::f32});
   const auto groups = insert_observers(graph, wanted_points(graph, resolved));
   Observer observer;
@@ -62,11 +62,13 @@ void calibrate_tower(const models::ClipModel& model, models::Tower tower, const 
   }
   runtime::Session session(compile(std::move(graph), backend, options.batch));
   run(session, tower, data, observer, options);
+  AmaxByName amax;
   for (const auto& names : groups) {
     for (const std::string& name : names) {
       amax[name] = observer.solve(names.front(), resolved.find(name)->format.calibrator);
     }
   }
+  return amax;
 }
 
 }  // namespace
@@ -88,7 +90,7 @@ AmaxByName calibrate(const models::ClipModel& model, const Resolved& resolved,
   for (const models::Tower tower : towers) data.check_source(tower);
   AmaxByName amax;
   for (const models::Tower tower : towers) {
-    calibrate_tower(model, tower, resolved, data, backend, options, amax);
+    amax.merge(calibrate_tower(model, tower, resolved, data, backend, options));
   }
   return amax;
 }

@@ -53,6 +53,7 @@ CalibrationData CalibrationData::open(const models::ClipModel& model,
                                       const std::vector<std::filesystem::path>& paths,
                                       const CalibrationOptions& options) {
   std::vector<std::unique_ptr<data::Dataset>> sets;
+  sets.reserve(paths.size());
   for (const auto& path : paths) sets.push_back(data::open_dataset(path));
   return {std::move(sets), open_preprocessor(model, options), open_tokenizer(model), options};
 }

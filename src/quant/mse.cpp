@@ -24,8 +24,10 @@ struct Search {
     best = octaves;
   }
 
+  /// All three are multiples of one power of two, so that no sum of them is rounded.
   void scan(double from, double to, double step) {
-    for (double octaves = from; octaves >= to; octaves -= step) try_at(octaves);
+    const auto steps = static_cast<int>((from - to) / step);
+    for (int i = 0; i <= steps; ++i) try_at(from - i * step);
   }
 };
 

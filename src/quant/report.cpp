@@ -25,9 +25,9 @@ std::string calibrator_text(const ResolvedQuantizer& quantizer) {
 }
 
 const SolvedScale& scale_of(const SolvedScales& scales, const std::string& name) {
-  static const SolvedScale kNone;
+  static const SolvedScale none;
   const auto found = scales.find(name);
-  return found == scales.end() ? kNone : found->second;
+  return found == scales.end() ? none : found->second;
 }
 
 Row row_of(const ResolvedQuantizer& quantizer, const SolvedScales& scales) {
