@@ -55,14 +55,28 @@ struct Shape {
   }
 };
 
+/// An image tower of CLIP.
+struct ImageTower {
+  const char* name;
+  int heads;
+  int head_dim;
+  int rows;
+  int64_t batch;
+};
+
+constexpr ImageTower kImageTowers[] = {
+    {"L/14", 16, 64, 257, 128}, {"L/14", 16, 64, 257, 1},  {"L/14 at 336", 16, 64, 577, 32},
+    {"B/16", 12, 64, 197, 128}, {"B/32", 12, 64, 50, 128}, {"H/14", 16, 80, 257, 128},
+};
+
 /// In the layout that the device's fastest kernels take.
-Shape image(std::string name, int heads, int head_dim, int rows, int64_t batch, DType dtype,
-            const DeviceProperties& device) {
-  Shape shape{std::move(name), {}, batch, {}};
+Shape image(const ImageTower& tower, DType dtype, const DeviceProperties& device) {
+  Shape shape{
+      fmt::format("{} {} batch {}", tower.name, name_of(dtype), tower.batch), {}, tower.batch, {}};
   AttentionProblem& p = shape.problem;
-  p.heads = heads;
-  p.head_dim = head_dim;
-  p.max_rows = rows;
+  p.heads = tower.heads;
+  p.head_dim = tower.head_dim;
+  p.max_rows = tower.rows;
   p.dtype = p.out_dtype = dtype;
   p.quantized = dtype == DType::f8e4m3;
   p.layout = AttentionLayout::values_transposed;
@@ -90,16 +104,7 @@ Shape text(std::string name, std::vector<int> rows, bool f16) {
 std::vector<Shape> shapes(const DeviceProperties& device) {
   std::vector<Shape> all;
   for (const DType dtype : {DType::f8e4m3, DType::f16}) {
-    const auto add = [&](const char* name, int heads, int head_dim, int rows, int64_t batch) {
-      all.push_back(image(fmt::format("{} {} batch {}", name, name_of(dtype), batch), heads,
-                          head_dim, rows, batch, dtype, device));
-    };
-    add("L/14", 16, 64, 257, 128);
-    add("L/14", 16, 64, 257, 1);
-    add("L/14 at 336", 16, 64, 577, 32);
-    add("B/16", 12, 64, 197, 128);
-    add("B/32", 12, 64, 50, 128);
-    add("H/14", 16, 80, 257, 128);
+    for (const ImageTower& tower : kImageTowers) all.push_back(image(tower, dtype, device));
     const bool f16 = dtype == DType::f16;
     const std::string type(name_of(dtype));
     all.push_back(text("text " + type, {}, f16));

@@ -96,6 +96,7 @@ void CudaBackend::prepare(const Graph& graph, const runtime::SymbolRanges& symbo
     }
   }
   std::vector<KernelSource> distinct;
+  distinct.reserve(sources.size());
   for (auto& [text, source] : sources) distinct.push_back(std::move(source));
   compile_kernels(distinct, device_.properties().arch());
 }

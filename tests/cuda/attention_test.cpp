@@ -58,8 +58,8 @@ class AttentionTest : public ::testing::Test {
   };
 
   /// The case in each of the layouts (none: its own) that the device has a kernel for.
-  std::vector<Variant> variants_of(const AttentionCase& described,
-                                   const std::vector<AttentionLayout>& layouts) const {
+  [[nodiscard]] std::vector<Variant> variants_of(
+      const AttentionCase& described, const std::vector<AttentionLayout>& layouts) const {
     std::vector<Variant> variants;
     const auto add = [&](AttentionLayout layout) {
       AttentionCase c = described;

@@ -121,6 +121,7 @@ std::vector<KernelSource> sources_of(const GemmProblem& problem, const DevicePro
   }
   tactics.push_back(candidates(problem, kManyRows, device).front());
   std::vector<KernelSource> sources;
+  sources.reserve(tactics.size());
   for (const GemmTactic& tactic : tactics) sources.push_back(source(problem, tactic));
   return sources;
 }
@@ -153,14 +154,14 @@ class GemmRunTest : public ::testing::TestWithParam<NamedProblem> {
   void SetUp() override {
     if (!availability().available) GTEST_SKIP() << availability().reason;
     if (!compiler().available) GTEST_SKIP() << compiler().reason;
-    device_ = &Device::get(0);
+    device = &Device::get(0);
   }
 
   void expect_right_with(const GemmCase& problem_case, const std::vector<GemmTactic>& tactics) {
     const GemmInputs inputs = make_inputs(problem_case);
     for (const GemmTactic& tactic : tactics) {
       SCOPED_TRACE(fmt::format("{} rows, {}", problem_case.rows, to_string(tactic)));
-      const GemmComparison result = run_case(*device_, problem_case, inputs, tactic, 3);
+      const GemmComparison result = run_case(*device, problem_case, inputs, tactic, 3);
       expect_right(problem_case.problem, result);
       RecordProperty("relative", std::to_string(result.relative));
       if (HasFailure()) {
@@ -173,20 +174,20 @@ class GemmRunTest : public ::testing::TestWithParam<NamedProblem> {
     }
   }
 
-  const Device* device_ = nullptr;
+  const Device* device = nullptr;
 };
 
 TEST_P(GemmRunTest, EveryTacticIsRightAtOddNumbersOfRows) {
   const GemmProblem& problem = GetParam().problem;
   expect_right_with({problem, 1000, GemmData::normal, false},
-                    every_tactic(problem, device_->properties()));
+                    every_tactic(problem, device->properties()));
 }
 
 TEST_P(GemmRunTest, TheLikeliestTacticIsRightAtAnyNumberOfRows) {
   const GemmProblem& problem = GetParam().problem;
   for (const int64_t rows : kRowCounts) {
     expect_right_with({problem, rows, GemmData::adversarial, false},
-                      {candidates(problem, rows, device_->properties()).front()});
+                      {candidates(problem, rows, device->properties()).front()});
   }
 }
 
@@ -194,13 +195,13 @@ TEST_P(GemmRunTest, TheResidualMayBeTheResult) {
   const GemmProblem& problem = GetParam().problem;
   if (!may_be_in_place(problem)) GTEST_SKIP() << "no residual of as many rows";
   expect_right_with({problem, 1000, GemmData::normal, true},
-                    every_tactic(problem, device_->properties()));
+                    every_tactic(problem, device->properties()));
 }
 
 TEST_P(GemmRunTest, ManyRows) {
   const GemmProblem& problem = GetParam().problem;
-  if (problem.n * problem.k > 1024 * 4096) GTEST_SKIP() << "large";
-  const auto tactics = candidates(problem, kManyRows, device_->properties());
+  if (problem.n * problem.k > int64_t{1024} * 4096) GTEST_SKIP() << "large";
+  const auto tactics = candidates(problem, kManyRows, device->properties());
   expect_right_with({problem, kManyRows, GemmData::normal, may_be_in_place(problem)},
                     {tactics.front()});
 }
@@ -210,7 +211,7 @@ TEST_P(GemmRunTest, WarpMatrixInstruction) {
   const GemmProblem& problem = GetParam().problem;
   for (const int64_t rows : {1, 257}) {
     expect_right_with({problem, rows, GemmData::adversarial, false},
-                      warp_tactics(problem, device_->properties()));
+                      warp_tactics(problem, device->properties()));
   }
 }
 
