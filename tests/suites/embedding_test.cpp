@@ -153,7 +153,7 @@ TEST_P(Embedding, PatchEmbedding) {
   for (const DType dtype : {DType::f32, DType::f16}) {
     for (const int64_t leading : {0, 1}) {
       const Array image = random_array(dtype, {3, 3, 12, 12}, 9);
-      const Array w = random_array(dtype, {3 * 4 * 4, 37}, 10);
+      const Array w = random_array(dtype, {3 * kPatch * kPatch, 37}, 10);
       const Array position = random_array(dtype, {9 + leading, 37}, 11);
       Prepared prepared(GetParam(), Problem{"octet",
                                             "PatchEmbedding",
@@ -171,7 +171,7 @@ TEST_P(Embedding, PatchEmbedding) {
 
 TEST_P(Embedding, PatchEmbeddingRoundsTheProductToF16) {
   const Array image = random_array(DType::f16, {2, 3, 12, 12}, 12);
-  const Array w = random_array(DType::f16, {3 * 4 * 4, 37}, 13);
+  const Array w = random_array(DType::f16, {3 * kPatch * kPatch, 37}, 13);
   const Array position = random_array(DType::f16, {10, 37}, 14);
   const Attributes attributes{
       {"patch", kPatch}, {"leading", int64_t{1}}, {"steps", std::string("f16")}};

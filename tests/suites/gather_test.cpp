@@ -9,6 +9,24 @@ namespace {
 
 OCTET_SUITE(Gather);
 
+/// What indices of two axes take along `axis`.
+Array gathered(const Array& data, const Array& indices, size_t axis) {
+  const auto front = static_cast<int64_t>(axis);
+  Shape shape(data.shape.begin(), data.shape.begin() + front);
+  shape.insert(shape.end(), indices.shape.begin(), indices.shape.end());
+  shape.insert(shape.end(), data.shape.begin() + front + 1, data.shape.end());
+  Array result = zeros(data.dtype, shape);
+  for (int64_t i = 0; i < result.count(); ++i) {
+    const Shape at = coordinates(i, shape);
+    const auto index = static_cast<int64_t>(indices[at[axis] * indices.extent(1) + at[axis + 1]]);
+    Shape from = at;
+    from.erase(from.begin() + front);
+    from[axis] = index < 0 ? index + data.shape[axis] : index;
+    result[i] = data[index_of(from, data.shape)];
+  }
+  return result;
+}
+
 TEST_P(Gather, AlongEveryAxis) {
   const Shape shape{4, 5, 6};
   for (const DType dtype : {DType::f32, DType::f16, DType::i64}) {
@@ -17,20 +35,9 @@ TEST_P(Gather, AlongEveryAxis) {
         const Array data = random_integers(dtype, shape, 1, -9, 9);
         const Array indices =
             random_integers(index_dtype, {2, 3}, 2, -shape[axis], shape[axis] - 1);
-        Shape out(shape.begin(), shape.begin() + static_cast<int64_t>(axis));
-        out.insert(out.end(), {2, 3});
-        out.insert(out.end(), shape.begin() + static_cast<int64_t>(axis) + 1, shape.end());
-        Array expected = zeros(dtype, out);
-        for (int64_t i = 0; i < expected.count(); ++i) {
-          const Shape at = coordinates(i, out);
-          const auto index = static_cast<int64_t>(indices[at[axis] * 3 + at[axis + 1]]);
-          Shape from = at;
-          from.erase(from.begin() + static_cast<int64_t>(axis));
-          from[axis] = index < 0 ? index + shape[axis] : index;
-          expected[i] = data[index_of(from, shape)];
-        }
         const Attributes attributes{{"axis", static_cast<int64_t>(axis)}};
-        expect_equal(solve(GetParam(), {"", "Gather", attributes, {data, indices}}), expected);
+        expect_equal(solve(GetParam(), {"", "Gather", attributes, {data, indices}}),
+                     gathered(data, indices, axis));
       }
     }
   }

@@ -121,19 +121,33 @@ void check_case(const std::string& backend, const Case& c) {
   expect_close(result, expected);
 }
 
+void check_sizes(const std::string& backend, DType dtype, const Shape& rows) {
+  for (const int64_t depth : {1, 2, 31, 64, 257}) {
+    for (const int64_t width : {1, 5, 32, 33, 100}) {
+      Case c{dtype, dtype, dtype == DType::f32 ? DType::f32 : DType::f16, rows, depth, width};
+      c.scale = dtype == DType::f8e4m3 ? Case::Scale::tensor : Case::Scale::none;
+      c.x_scale = dtype == DType::f8e4m3 ? 0.004 : 1;
+      check_case(backend, c);
+    }
+  }
+}
+
 TEST_P(Linear, OddSizes) {
-  for (const auto& [x, w] : {std::pair{DType::f32, DType::f32},
-                             {DType::f16, DType::f16},
-                             {DType::f8e4m3, DType::f8e4m3}}) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::f8e4m3}) {
     for (const Shape& rows : {Shape{1}, Shape{3}, Shape{2, 7}, Shape{33}}) {
-      for (const int64_t depth : {1, 2, 31, 64, 257}) {
-        for (const int64_t width : {1, 5, 32, 33, 100}) {
-          Case c{x, w, x == DType::f32 ? DType::f32 : DType::f16, rows, depth, width};
-          c.scale = w == DType::f8e4m3 ? Case::Scale::tensor : Case::Scale::none;
-          c.x_scale = x == DType::f8e4m3 ? 0.004 : 1;
-          check_case(GetParam(), c);
-        }
-      }
+      check_sizes(GetParam(), dtype, rows);
+    }
+  }
+}
+
+void check_scales(const std::string& backend, DType x, DType w) {
+  for (const auto scale : {Case::Scale::none, Case::Scale::tensor, Case::Scale::columns}) {
+    for (const DType out : {DType::f32, DType::f16}) {
+      Case c{x, w, out, {5}, 48, 40, scale};
+      c.x_scale = x == DType::f8e4m3 ? 0.0021 : 1;
+      // Keeps FP16 away from overflow where codes are multiplied without a scale.
+      c.alpha = w == DType::f8e4m3 && scale == Case::Scale::none ? 0.001 : 1;
+      check_case(backend, c);
     }
   }
 }
@@ -141,34 +155,30 @@ TEST_P(Linear, OddSizes) {
 TEST_P(Linear, DtypesOfWeightAndInput) {
   for (const DType x : {DType::f32, DType::f16, DType::f8e4m3}) {
     for (const DType w : {DType::f32, DType::f16, DType::bf16, DType::f8e4m3}) {
-      for (const auto scale : {Case::Scale::none, Case::Scale::tensor, Case::Scale::columns}) {
-        for (const DType out : {DType::f32, DType::f16}) {
-          Case c{x, w, out, {5}, 48, 40, scale};
-          c.x_scale = x == DType::f8e4m3 ? 0.0021 : 1;
-          // Keeps FP16 away from overflow where codes are multiplied without a scale.
-          c.alpha = w == DType::f8e4m3 && scale == Case::Scale::none ? 0.001 : 1;
-          check_case(GetParam(), c);
-        }
-      }
+      check_scales(GetParam(), x, w);
+    }
+  }
+}
+
+void check_epilogues(const std::string& backend, const std::string& activation, DType out) {
+  for (const bool bias : {false, true}) {
+    for (const bool residual : {false, true}) {
+      Case c{DType::f8e4m3, DType::f8e4m3, out, {2, 9}, 65, 47, Case::Scale::columns};
+      c.bias = bias;
+      c.residual = residual;
+      c.activation = activation;
+      c.x_scale = 0.0031;
+      c.alpha = 0.125;
+      c.y_scale = 0.013;
+      check_case(backend, c);
     }
   }
 }
 
 TEST_P(Linear, Epilogues) {
   for (const std::string activation : {"none", "quick_gelu", "gelu", "gelu_tanh"}) {
-    for (const bool bias : {false, true}) {
-      for (const bool residual : {false, true}) {
-        for (const DType out : {DType::f32, DType::f16, DType::f8e4m3}) {
-          Case c{DType::f8e4m3, DType::f8e4m3, out, {2, 9}, 65, 47, Case::Scale::columns};
-          c.bias = bias;
-          c.residual = residual;
-          c.activation = activation;
-          c.x_scale = 0.0031;
-          c.alpha = 0.125;
-          c.y_scale = 0.013;
-          check_case(GetParam(), c);
-        }
-      }
+    for (const DType out : {DType::f32, DType::f16, DType::f8e4m3}) {
+      check_epilogues(GetParam(), activation, out);
     }
   }
 }

@@ -59,6 +59,11 @@ std::unique_ptr<runtime::Session> session_of(const std::string& backend, Graph g
 
 }  // namespace
 
+void BackendTest::SetUp() {
+  const std::string reason = why_unavailable(GetParam());
+  if (!reason.empty()) GTEST_SKIP() << reason;
+}
+
 Feed Feed::constant(Array array) {
   Feed feed(std::move(array));
   feed.kind = Kind::constant;
@@ -81,6 +86,7 @@ Prepared::Prepared(const std::string& backend, Graph graph, int64_t largest) {
 
 std::vector<Array> Prepared::run(const std::vector<Array>& inputs) {
   std::vector<Tensor> tensors;
+  tensors.reserve(inputs.size());
   for (const Array& input : inputs) tensors.push_back(to_tensor(input));
   std::vector<Array> results;
   for (const Tensor& output : session_->run_copied(tensors)) results.push_back(to_array(output));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,15 +21,15 @@ std::string why_unavailable(const std::string& name);
 /// Do its kernels report indices and divisors that make no sense?
 bool reports_bad_values(const std::string& name);
 
+/// Skips where the backend cannot run.
+class BackendTest : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override;
+};
+
 /// A suite is instantiated with every backend's name.
 #define OCTET_SUITE(SUITE)                                                        \
-  class SUITE : public ::testing::TestWithParam<std::string> {                    \
-   protected:                                                                     \
-    void SetUp() override {                                                       \
-      const std::string reason = why_unavailable(GetParam());                     \
-      if (!reason.empty()) GTEST_SKIP() << reason;                                \
-    }                                                                             \
-  };                                                                              \
+  struct SUITE : BackendTest {};                                                  \
   INSTANTIATE_TEST_SUITE_P(Backends, SUITE, ::testing::ValuesIn(backend_names()), \
                            [](const auto& instance) { return instance.param; })
 

@@ -29,6 +29,7 @@ TEST_P(Reduce, Mean) {
     const Array x = random_array(dtype, {3, 5, 70}, 1, 0, 2);
     for (const std::vector<int64_t>& axes : {std::vector<int64_t>{1}, {-1}, {0, 2}, {0, 1, 2}}) {
       std::vector<size_t> from_front;
+      from_front.reserve(axes.size());
       for (const int64_t axis : axes) from_front.push_back(static_cast<size_t>((axis + 3) % 3));
       const Array exact = means(x, from_front);
       const Array names =
@@ -51,22 +52,28 @@ TEST_P(Reduce, MeanOfEverything) {
   expect_close(solve(GetParam(), {"", "ReduceMean", {}, {x}}), means(x, {0, 1}));
 }
 
+/// Where the first of the largest values along `axis` is; the axis stays with extent 1.
+Array first_largest(const Array& x, size_t axis) {
+  Shape shape = x.shape;
+  shape[axis] = 1;
+  Array y = zeros(DType::i64, shape);
+  for (int64_t i = 0; i < y.count(); ++i) {
+    Shape at = coordinates(i, shape);
+    Shape best = at;
+    for (; at[axis] < x.shape[axis]; ++at[axis]) {
+      if (x[index_of(at, x.shape)] > x[index_of(best, x.shape)]) best = at;
+    }
+    y[i] = static_cast<double>(best[axis]);
+  }
+  return y;
+}
+
 TEST_P(Reduce, ArgMaxTakesTheFirst) {
   for (const DType dtype : {DType::f32, DType::f16, DType::i64, DType::i32}) {
     const Array x = random_integers(dtype, {4, 9, 3}, 3, -2, 2);
     for (const size_t axis : {0, 1, 2}) {
       for (const int64_t keep : {0, 1}) {
-        Shape kept = x.shape;
-        kept[axis] = 1;
-        Array expected = zeros(DType::i64, kept);
-        for (int64_t i = 0; i < expected.count(); ++i) {
-          Shape at = coordinates(i, kept);
-          Shape best = at;
-          for (; at[axis] < x.shape[axis]; ++at[axis]) {
-            if (x[index_of(at, x.shape)] > x[index_of(best, x.shape)]) best = at;
-          }
-          expected[i] = static_cast<double>(best[axis]);
-        }
+        Array expected = first_largest(x, axis);
         if (keep == 0) expected.shape.erase(expected.shape.begin() + static_cast<int64_t>(axis));
         const Attributes attributes{{"axis", static_cast<int64_t>(axis)}, {"keepdims", keep}};
         expect_equal(solve(GetParam(), {"", "ArgMax", attributes, {x}}), expected);
