@@ -33,8 +33,9 @@ class TemporaryFolder {
   }
 
   /// Writes a file in the plainest way there is.
+  // NOLINTNEXTLINE(modernize-use-nodiscard): mostly called for the file, not for its path
   std::filesystem::path write(std::string_view name, std::string_view bytes) const {
-    const auto path = path_ / name;
+    auto path = path_ / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << bytes;
     return path;

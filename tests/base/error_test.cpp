@@ -19,7 +19,8 @@ TEST(Error, ContextsStandInFront) {
 
 TEST(Error, ContextPassesValuesAndOtherExceptionsOn) {
   EXPECT_EQ(with_context("a.bin", [] { return 7; }), 7);
-  EXPECT_THROW(with_context("a.bin", [] { throw std::logic_error("bug"); }), std::logic_error);
+  const auto bug = [] { throw std::logic_error("bug"); };
+  EXPECT_THROW(with_context("a.bin", bug), std::logic_error);
 }
 
 TEST(Error, CodesAreExitCodes) {

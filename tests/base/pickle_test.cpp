@@ -105,14 +105,15 @@ TEST(Pickle, MemoSharesContainers) {
 }
 
 TEST(Pickle, GlobalsOnTheListAreNamedNotCalled) {
-  static constexpr std::array globals{"torch Size"sv, "torch float16"sv};
-  const auto dtype = as<PickleValue::Global>(read("\x80\2ctorch\nfloat16\n."sv, globals));
+  static constexpr std::array kGlobals{"torch Size"sv, "torch float16"sv};
+  const auto dtype = as<PickleValue::Global>(read("\x80\2ctorch\nfloat16\n."sv, kGlobals));
   EXPECT_EQ(dtype.module, "torch");
   EXPECT_EQ(dtype.name, "float16");
-  const auto stacked = as<PickleValue::Global>(read("\x80\4\x8C\5torch\x8C\4Size\x93."sv, globals));
+  const auto stacked =
+      as<PickleValue::Global>(read("\x80\4\x8C\5torch\x8C\4Size\x93."sv, kGlobals));
   EXPECT_EQ(stacked.name, "Size");
 
-  const PickleValue call = read("\x80\2ctorch\nSize\n)\x85R."sv, globals);
+  const PickleValue call = read("\x80\2ctorch\nSize\n)\x85R."sv, kGlobals);
   const auto& made = *as<std::shared_ptr<PickleValue::Call>>(call);
   EXPECT_EQ(made.function.name, "Size");
   ASSERT_EQ(made.arguments.size(), 1U);
@@ -120,14 +121,14 @@ TEST(Pickle, GlobalsOnTheListAreNamedNotCalled) {
 }
 
 TEST(Pickle, ReadsNumpyArraysOfPython2) {
-  static constexpr std::array globals{"numpy.core.multiarray _reconstruct"sv, "numpy ndarray"sv,
-                                      "numpy dtype"sv};
+  static constexpr std::array kGlobals{"numpy.core.multiarray _reconstruct"sv, "numpy ndarray"sv,
+                                       "numpy dtype"sv};
   const PickleValue array = read(
       "\x80\2cnumpy.core.multiarray\n_reconstruct\nq\1cnumpy\nndarray\nq\2K\0\x85U\1b\x87Rq\3"
       "(K\1K\1K\4\x86"
       "cnumpy\ndtype\nq\4U\2u1K\0K\1\x87Rq\5(K\3U\1|NNNJ\xFF\xFF\xFF\xFFJ\xFF\xFF\xFF\xFFK\0tb"
       "\x89U\4\1\2\3\4tb."sv,
-      globals);
+      kGlobals);
   const auto& call = *as<std::shared_ptr<PickleValue::Call>>(array);
   EXPECT_EQ(call.function.name, "_reconstruct");
   ASSERT_EQ(call.arguments.size(), 4U);  // three of the call, then the state
@@ -137,12 +138,12 @@ TEST(Pickle, ReadsNumpyArraysOfPython2) {
 }
 
 TEST(Pickle, RefusesForeignGlobals) {
-  static constexpr std::array globals{"torch Size"sv};
-  expect_refused("\x80\2cos\nsystem\nU\7echo hi\x85R."sv, "'os system'", globals);
-  expect_refused("\x80\4\x8C\5posix\x8C\6system\x93."sv, "'posix system'", globals);
-  expect_refused("\x80\2ctorch\nSize2\n."sv, "'torch Size2'", globals);
-  expect_refused("\x80\2ctorch Size\nx\n."sv, "'torch Size x'", globals);
-  expect_refused("\x80\4K\1K\2\x93."sv, "not named by strings", globals);
+  static constexpr std::array kGlobals{"torch Size"sv};
+  expect_refused("\x80\2cos\nsystem\nU\7echo hi\x85R."sv, "'os system'", kGlobals);
+  expect_refused("\x80\4\x8C\5posix\x8C\6system\x93."sv, "'posix system'", kGlobals);
+  expect_refused("\x80\2ctorch\nSize2\n."sv, "'torch Size2'", kGlobals);
+  expect_refused("\x80\2ctorch Size\nx\n."sv, "'torch Size x'", kGlobals);
+  expect_refused("\x80\4K\1K\2\x93."sv, "not named by strings", kGlobals);
 }
 
 TEST(Pickle, RefusesEveryOtherOpcode) {

@@ -70,7 +70,8 @@ TEST(ThreadCount, IsWhatWasSet) {
 }
 
 TEST(ThreadCount, GrainMustBePositive) {
-  EXPECT_THROW(parallel_for(10, 0, [](int64_t, int64_t) {}), std::logic_error);
+  const auto nothing = [](int64_t, int64_t) {};
+  EXPECT_THROW(parallel_for(10, 0, nothing), std::logic_error);
 }
 
 }  // namespace

@@ -15,27 +15,27 @@ using test::TemporaryFolder;
 class Shards : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_.write("config.json", "{}");
-    write_safetensors(folder_ / "one.safetensors", {{{"a", f32({2}, {1, 2})}}});
-    write_safetensors(folder_ / "two.safetensors", {{{"b", f32({1}, {3})}}});
-    index_ = {{"metadata", {{"total_size", 12}}},
-              {"weight_map", {{"a", "one.safetensors"}, {"b", "two.safetensors"}}}};
-    set_log_handler([this](LogLevel, const std::string& message) { warnings_.push_back(message); });
+    folder.write("config.json", "{}");
+    write_safetensors(folder / "one.safetensors", {{{"a", f32({2}, {1, 2})}}});
+    write_safetensors(folder / "two.safetensors", {{{"b", f32({1}, {3})}}});
+    index = {{"metadata", {{"total_size", 12}}},
+             {"weight_map", {{"a", "one.safetensors"}, {"b", "two.safetensors"}}}};
+    set_log_handler([this](LogLevel, const std::string& message) { warnings.push_back(message); });
   }
   void TearDown() override { set_log_handler({}); }
 
   Checkpoint open() {
-    folder_.write("model.safetensors.index.json", index_.dump());
-    return open_checkpoint(folder_.path());
+    folder.write("model.safetensors.index.json", index.dump());
+    return open_checkpoint(folder.path());
   }
 
   void expect_refused(const std::vector<std::string>& parts) {
     expect_error(ErrorCode::bad_input, parts, [&] { open(); });
   }
 
-  TemporaryFolder folder_;
-  Json index_;
-  std::vector<std::string> warnings_;
+  TemporaryFolder folder;
+  Json index;
+  std::vector<std::string> warnings;
 };
 
 TEST_F(Shards, AreReadAsOne) {
@@ -44,17 +44,17 @@ TEST_F(Shards, AreReadAsOne) {
   EXPECT_EQ(checkpoint.tensors.at("a"), f32({2}, {1, 2}));
   EXPECT_EQ(checkpoint.tensors.at("b"), f32({1}, {3}));
   EXPECT_FALSE(checkpoint.quantization.has_value());
-  EXPECT_TRUE(warnings_.empty());
-  EXPECT_TRUE(holds_checkpoint(folder_.path()));
+  EXPECT_TRUE(warnings.empty());
+  EXPECT_TRUE(holds_checkpoint(folder.path()));
 }
 
 TEST_F(Shards, OneFileComesFirst) {
-  write_safetensors(folder_ / "model.safetensors", {{{"only", f32({1}, {7})}}});
+  write_safetensors(folder / "model.safetensors", {{{"only", f32({1}, {7})}}});
   EXPECT_EQ(open().tensors.size(), 1U);
 }
 
 TEST_F(Shards, ThatAreNotThere) {
-  std::filesystem::remove(folder_ / "two.safetensors");
+  std::filesystem::remove(folder / "two.safetensors");
   expect_refused({"model.safetensors.index.json", "two.safetensors", "No such file"});
 }
 
@@ -62,50 +62,50 @@ TEST_F(Shards, NamesStayInTheFolder) {
   for (const char* name : {"sub/one.safetensors", "../one.safetensors", "/etc/passwd", "..", ".",
                            "", "sub\\one.safetensors"}) {
     SCOPED_TRACE(name);
-    index_["weight_map"]["a"] = name;
+    index["weight_map"]["a"] = name;
     expect_refused({"index.json", "not a plain file name"});
   }
 }
 
 TEST_F(Shards, TensorInTwoShards) {
-  write_safetensors(folder_ / "two.safetensors", {{{"a", f32({1}, {3})}, {"b", f32({1}, {3})}}});
+  write_safetensors(folder / "two.safetensors", {{{"a", f32({1}, {3})}, {"b", f32({1}, {3})}}});
   expect_refused({"'a' is in two shards", "one.safetensors", "two.safetensors"});
 }
 
 TEST_F(Shards, TensorThatIsNotWhereTheIndexSays) {
-  index_["weight_map"]["c"] = "two.safetensors";
+  index["weight_map"]["c"] = "two.safetensors";
   expect_refused({"'c' is not in shard 'two.safetensors'"});
-  index_["weight_map"].erase("c");
-  index_["weight_map"]["a"] = "two.safetensors";
+  index["weight_map"].erase("c");
+  index["weight_map"]["a"] = "two.safetensors";
   expect_refused({"'a' is not in shard 'two.safetensors'"});
 }
 
 TEST_F(Shards, TensorMissingFromTheIndexIsAWarning) {
-  write_safetensors(folder_ / "two.safetensors", {{{"b", f32({1}, {3})}, {"c", f32({1}, {4})}}});
-  index_["metadata"]["total_size"] = 16;
+  write_safetensors(folder / "two.safetensors", {{{"b", f32({1}, {3})}, {"c", f32({1}, {4})}}});
+  index["metadata"]["total_size"] = 16;
   EXPECT_EQ(open().tensors.size(), 3U);
-  ASSERT_EQ(warnings_.size(), 1U);
-  EXPECT_NE(warnings_[0].find("tensor 'c'"), std::string::npos);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("tensor 'c'"), std::string::npos);
 }
 
 TEST_F(Shards, WrongTotalSizeIsAWarning) {
-  index_["metadata"]["total_size"] = 13;
+  index["metadata"]["total_size"] = 13;
   open();
-  ASSERT_EQ(warnings_.size(), 1U);
-  EXPECT_NE(warnings_[0].find("announces 13 bytes, the shards hold 12"), std::string::npos);
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_NE(warnings[0].find("announces 13 bytes, the shards hold 12"), std::string::npos);
 }
 
 TEST_F(Shards, IndexMustBeAnIndex) {
-  index_ = {{"weight_map", {{"a", 7}}}};
+  index = {{"weight_map", {{"a", 7}}}};
   expect_refused({"index.json", "weight_map"});
-  index_ = Json::array();
+  index = Json::array();
   expect_refused({"index.json", "weight_map"});
-  index_ = {{"weight_map", {{"a", "one.safetensors"}}}};  // total_size may be left out
+  index = {{"weight_map", {{"a", "one.safetensors"}}}};  // total_size may be left out
   EXPECT_EQ(open().tensors.size(), 1U);
 }
 
 TEST_F(Shards, BrokenShard) {
-  folder_.write("two.safetensors", "short");
+  folder.write("two.safetensors", "short");
   expect_refused({"two.safetensors", "5 bytes are too few"});
 }
 

@@ -104,6 +104,7 @@ std::string quantizer_pickle(const State& state) {
 std::string step_pickle(const std::vector<std::pair<std::string, State>>& states) {
   using pickle::text;
   std::vector<std::pair<std::string, std::string>> quantizers;
+  quantizers.reserve(states.size());
   for (const auto& [name, state] : states) {
     quantizers.emplace_back(text(name), quantizer_pickle(state));
   }
@@ -119,32 +120,32 @@ std::string state_pickle(const std::vector<std::string>& steps) {
 class ModelOptFolder : public ::testing::Test {
  protected:
   void SetUp() override {
-    tensors_ = {{"fc.weight", counting(DType::f16, {4, 8})},
-                {"fc.weight_quantizer._amax", Tensor::scalar(448.0F)},
-                {"fc.input_quantizer._amax", Tensor::scalar(2.0F)},
-                {"attn.out_proj.weight", counting(DType::f16, {4, 4})},
-                {"attn.out_proj.input_quantizer._amax", Tensor::scalar(3.0F)},
-                {"attn.bmm2_output_quantizer._amax", Tensor::scalar(3.0F)}};
+    tensors = {{"fc.weight", counting(DType::f16, {4, 8})},
+               {"fc.weight_quantizer._amax", Tensor::scalar(448.0F)},
+               {"fc.input_quantizer._amax", Tensor::scalar(2.0F)},
+               {"attn.out_proj.weight", counting(DType::f16, {4, 4})},
+               {"attn.out_proj.input_quantizer._amax", Tensor::scalar(3.0F)},
+               {"attn.bmm2_output_quantizer._amax", Tensor::scalar(3.0F)}};
     for (const char* name : {"fc.weight_quantizer", "fc.input_quantizer",
                              "attn.out_proj.input_quantizer", "attn.bmm2_output_quantizer"}) {
-      states_.emplace_back(name, State{});
+      states.emplace_back(name, State{});
     }
   }
 
   StoredQuantization open() {
-    write_checkpoint(folder_, Json::object(), tensors_);
-    write_zip(folder_ / "modelopt_state.pth",
-              {{"modelopt_state/data.pkl", state_pickle({step_pickle(states_)})}});
-    return *open_checkpoint(folder_.path()).quantization;
+    write_checkpoint(folder, Json::object(), tensors);
+    write_zip(folder / "modelopt_state.pth",
+              {{"modelopt_state/data.pkl", state_pickle({step_pickle(states)})}});
+    return *open_checkpoint(folder.path()).quantization;
   }
 
   void expect_refused(const std::vector<std::string>& parts) {
     expect_error(ErrorCode::bad_input, parts, [&] { open(); });
   }
 
-  TemporaryFolder folder_;
-  std::vector<NamedTensor> tensors_;
-  std::vector<std::pair<std::string, State>> states_;
+  TemporaryFolder folder;
+  std::vector<NamedTensor> tensors;
+  std::vector<std::pair<std::string, State>> states;
 };
 
 TEST_F(ModelOptFolder, OpensAsItIs) {
@@ -155,19 +156,19 @@ TEST_F(ModelOptFolder, OpensAsItIs) {
 }
 
 TEST_F(ModelOptFolder, TheLastStepCounts) {
-  auto earlier = states_;
-  states_[1].second.disabled = true;
-  write_checkpoint(folder_, Json::object(), tensors_);
+  auto earlier = states;
+  states[1].second.disabled = true;
+  write_checkpoint(folder, Json::object(), tensors);
   write_zip(
-      folder_ / "modelopt_state.pth",
-      {{"modelopt_state/data.pkl", state_pickle({step_pickle(earlier), step_pickle(states_)})}});
-  const auto stored = *open_checkpoint(folder_.path()).quantization;
+      folder / "modelopt_state.pth",
+      {{"modelopt_state/data.pkl", state_pickle({step_pickle(earlier), step_pickle(states)})}});
+  const auto stored = *open_checkpoint(folder.path()).quantization;
   EXPECT_FALSE(stored.quantizers.at("fc.input_quantizer").enabled);
   EXPECT_TRUE(stored.quantizers.at("fc.weight_quantizer").enabled);
 }
 
 TEST_F(ModelOptFolder, AttentionOutputsThatDisagree) {
-  tensors_[5].tensor = Tensor::scalar(4.0F);
+  tensors[5].tensor = Tensor::scalar(4.0F);
   const auto stored = open();
   ASSERT_EQ(stored.notices.size(), 1U);
   EXPECT_THAT(stored.notices[0], HasSubstr("different amax"));
@@ -175,72 +176,72 @@ TEST_F(ModelOptFolder, AttentionOutputsThatDisagree) {
 }
 
 TEST_F(ModelOptFolder, AttentionOutputAloneIsTheInputOfOutProj) {
-  states_[2].second.disabled = true;
+  states[2].second.disabled = true;
   const auto stored = open();
   EXPECT_TRUE(stored.quantizers.at("attn.out_proj.input_quantizer").enabled);
   ASSERT_EQ(stored.notices.size(), 1U);
   EXPECT_THAT(stored.notices[0], HasSubstr("attn.bmm2_output_quantizer"));
 
-  states_[3].second.disabled = true;
+  states[3].second.disabled = true;
   EXPECT_FALSE(open().quantizers.at("attn.out_proj.input_quantizer").enabled);
 }
 
 TEST_F(ModelOptFolder, PerChannelWeights) {
-  tensors_[1].tensor = f32({4, 1}, {1, 2, 3, 0});
+  tensors[1].tensor = f32({4, 1}, {1, 2, 3, 0});
   const auto stored = open();
   const auto& quantizer = stored.quantizers.at("fc.weight_quantizer");
   EXPECT_EQ(quantizer.amax, f32({4}, {1, 2, 3, 0}));
   EXPECT_EQ(quantizer.scale, f32({4}, {1 / 448.0F, 2 / 448.0F, 3 / 448.0F, 1 / 448.0F}));
-  tensors_[1].tensor = f32({3}, {1, 2, 3});
+  tensors[1].tensor = f32({3}, {1, 2, 3});
   expect_refused({"fc.weight_quantizer._amax", "3 values"});
-  tensors_[1].tensor = f32({2, 2}, {1, 2, 3, 4});
+  tensors[1].tensor = f32({2, 2}, {1, 2, 3, 4});
   expect_refused({"fc.weight_quantizer._amax", "[2, 2]"});
 }
 
 TEST_F(ModelOptFolder, InputsHaveOneAmax) {
-  tensors_[2].tensor = f32({2}, {1, 2});
+  tensors[2].tensor = f32({2}, {1, 2});
   expect_refused({"fc.input_quantizer._amax", "an activation has one"});
 }
 
 TEST_F(ModelOptFolder, UnusableAmax) {
   for (const float amax : {-1.0F, NAN, INFINITY}) {
-    tensors_[2].tensor = Tensor::scalar(amax);
+    tensors[2].tensor = Tensor::scalar(amax);
     expect_refused({"fc.input_quantizer._amax", "unusable"});
   }
 }
 
 TEST_F(ModelOptFolder, OtherFormatsAreRefusedWhereEnabled) {
-  states_[1].second.bits = pickle::integer(8);
+  states[1].second.bits = pickle::integer(8);
   expect_refused({"fc.input_quantizer", "supported is FP8 (4, 3)"});
-  states_[1].second.disabled = true;
+  states[1].second.disabled = true;
   EXPECT_NO_THROW(open());
-  states_[1].second = {};
-  states_[1].second.blocks = pickle::dict({{pickle::integer(-1), pickle::integer(16)}});
+  states[1].second = {};
+  states[1].second.blocks = pickle::dict({{pickle::integer(-1), pickle::integer(16)}});
   expect_refused({"fc.input_quantizer", "one scale per tensor"});
 }
 
 TEST_F(ModelOptFolder, DynamicPerToken) {
-  states_[1].second.dynamic = true;
-  states_[1].second.blocks = pickle::dict({{pickle::integer(-1), pickle::none()}});
-  tensors_.erase(tensors_.begin() + 2);
+  states[1].second.dynamic = true;
+  states[1].second.blocks = pickle::dict({{pickle::integer(-1), pickle::none()}});
+  tensors.erase(tensors.begin() + 2);
   const auto stored = open();
   EXPECT_TRUE(stored.quantizers.at("fc.input_quantizer").dynamic_per_token);
 }
 
 TEST_F(ModelOptFolder, EnabledWithoutAmaxIsNotCalibrated) {
-  tensors_.erase(tensors_.begin() + 2);
+  tensors.erase(tensors.begin() + 2);
   expect_refused({"fc.input_quantizer", "enabled, but there is no", "calibrate"});
 }
 
 TEST_F(ModelOptFolder, QuantizersThatHaveNoPlaceAreNotices) {
-  states_.emplace_back("fc.output_quantizer", State{});
+  states.emplace_back("fc.output_quantizer", State{});
   const auto stored = open();
   ASSERT_EQ(stored.notices.size(), 1U);
   EXPECT_THAT(stored.notices[0], HasSubstr("fc.output_quantizer"));
 }
 
 TEST_F(ModelOptFolder, QuantizersThatTheStateDoesNotNameAreNotices) {
-  states_.erase(states_.begin());
+  states.erase(states.begin());
   const auto stored = open();
   EXPECT_TRUE(stored.quantizers.at("fc.weight_quantizer").enabled);
   ASSERT_EQ(stored.notices.size(), 1U);
@@ -248,7 +249,7 @@ TEST_F(ModelOptFolder, QuantizersThatTheStateDoesNotNameAreNotices) {
 }
 
 TEST_F(ModelOptFolder, OtherBuffersAreRefused) {
-  tensors_.push_back({"fc.input_quantizer._pre_quant_scale", Tensor::scalar(1.0F)});
+  tensors.push_back({"fc.input_quantizer._pre_quant_scale", Tensor::scalar(1.0F)});
   expect_refused({"fc.input_quantizer._pre_quant_scale", "not supported"});
 }
 

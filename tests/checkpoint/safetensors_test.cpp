@@ -297,14 +297,16 @@ TEST(SafetensorsWriter, TheSourceMustKeepItsWord) {
 }
 
 TEST(SafetensorsWriter, ManyTensors) {
+  constexpr size_t kCount = 5000;
   std::vector<NamedTensor> tensors;
-  for (int i = 0; i < 5000; ++i) {
+  tensors.reserve(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
     tensors.push_back({fmt::format("layer.{}.weight", i), Tensor::scalar(static_cast<float>(i))});
   }
   const TemporaryFolder folder;
   write_safetensors(folder / "a", tensors);
   const auto file = read_safetensors(folder / "a");
-  ASSERT_EQ(file.tensors.size(), 5000U);
+  ASSERT_EQ(file.tensors.size(), kCount);
   EXPECT_EQ(file.tensors.at("layer.4321.weight").values<float>()[0], 4321);
 }
 

@@ -76,9 +76,15 @@ double quantized(double p) {
   return double{e4m3_to_f32(quantize_e4m3(static_cast<float>(p), kSoftmaxScale))} * kSoftmaxScale;
 }
 
-/// One row of one head; rows are counted over the whole operand.
+/// Rows of one sample, counted over the whole operand.
+struct Rows {
+  int64_t first;
+  int64_t end;
+};
+
+/// One row of one head among the rows of its sample.
 void attend_row(const Case& c, const std::vector<std::vector<double>>& qkv, int64_t head,
-                int64_t row, int64_t first, int64_t end, std::vector<double>& y) {
+                int64_t row, const Rows& sample, std::vector<double>& y) {
   const int64_t width = c.heads * c.dim;
   const bool codes = c.dtype == DType::f8e4m3;
   const double factor = kScale * (codes ? kQScale * kKScale : 1.0);
@@ -87,7 +93,7 @@ void attend_row(const Case& c, const std::vector<std::vector<double>>& qkv, int6
   };
   std::vector<double> p;
   double largest = -1e300;
-  for (int64_t key = first; key < (c.causal ? row + 1 : end); ++key) {
+  for (int64_t key = sample.first; key < (c.causal ? row + 1 : sample.end); ++key) {
     double score = 0.0;
     for (int64_t d = 0; d < c.dim; ++d) score += at(0, row, d) * at(1, key, d);
     p.push_back(score * factor);
@@ -99,7 +105,8 @@ void attend_row(const Case& c, const std::vector<std::vector<double>>& qkv, int6
     double value = 0.0;
     for (size_t i = 0; i < p.size(); ++i) {
       const double share = p[i] / sum;
-      value += (c.quantized ? quantized(share) : share) * at(2, first + static_cast<int64_t>(i), d);
+      const int64_t key = sample.first + static_cast<int64_t>(i);
+      value += (c.quantized ? quantized(share) : share) * at(2, key, d);
     }
     y[static_cast<size_t>(row * width + head * c.dim + d)] = value * (codes ? kVScale : 1.0);
   }
@@ -115,7 +122,7 @@ std::vector<double> exact(const Case& c, const Operands& operands) {
     const int64_t count = c.lengths.empty() ? c.length : c.lengths[static_cast<size_t>(sample)];
     for (int64_t head = 0; head < c.heads; ++head) {
       for (int64_t row = first; row < first + count; ++row) {
-        attend_row(c, qkv, head, row, first, first + count, y);
+        attend_row(c, qkv, head, row, {first, first + count}, y);
       }
     }
     first += count;
@@ -288,7 +295,7 @@ TEST_P(AttentionBlocked, NaNReachesTheRowsThatSeeIt) {
   c.heads = 1;
   c.length = 40;
   Operands operands = operands_of(c);
-  operands.k.mutable_values<float>()[20 * 16] = std::numeric_limits<float>::quiet_NaN();
+  operands.k.mutable_values<float>()[size_t{20} * 16] = std::numeric_limits<float>::quiet_NaN();
   const auto y = as_doubles(solve(c, operands));
   for (int64_t row = 0; row < c.length; ++row) {
     EXPECT_EQ(std::isnan(y[static_cast<size_t>(row * 16)]), row >= 20) << row;

@@ -93,9 +93,7 @@ class OneNode {
 
   static runtime::Operand describe(const Operand& operand) {
     if (!operand.tensor) return {};
-    runtime::Operand result = shaped(operand.tensor->dtype(), operand.tensor->shape());
-    result.data = const_cast<std::byte*>(operand.tensor->bytes().data());
-    return result;
+    return runtime::view_of(*operand.tensor);
   }
 
   static void expect_poison(const Tensor& memory, size_t count) {

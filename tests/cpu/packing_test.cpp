@@ -22,20 +22,24 @@ float packed_element(const PackedMatrix& matrix, int64_t k, int64_t n) {
   return value;
 }
 
+void expect_elements(const PackedMatrix& packed, const Tensor& matrix) {
+  for (int64_t k = 0; k < packed.depth; ++k) {
+    for (int64_t n = 0; n < packed.columns; ++n) {
+      ASSERT_EQ(packed_element(packed, k, n), element_as_f32(matrix, k * packed.columns + n));
+    }
+  }
+}
+
 TEST(Packing, PutsEveryElementWhereTheLayoutSays) {
   for (const DType dtype : {DType::f32, DType::f16, DType::bf16, DType::f8e4m3}) {
     for (const auto& [depth, columns] : {std::pair{1, 1}, {7, 33}, {64, 32}, {10, 80}}) {
       const Tensor matrix = random_tensor(dtype, {depth, columns}, 1);
       const Tensor packed = pack_matrix(matrix);
       const PackedMatrix view = view_packed(packed);
-      EXPECT_EQ(view.depth, depth);
-      EXPECT_EQ(view.columns, columns);
+      ASSERT_EQ(view.depth, depth);
+      ASSERT_EQ(view.columns, columns);
       EXPECT_EQ(view.dtype, dtype);
-      for (int64_t k = 0; k < depth; ++k) {
-        for (int64_t n = 0; n < columns; ++n) {
-          ASSERT_EQ(packed_element(view, k, n), element_as_f32(matrix, k * columns + n));
-        }
-      }
+      expect_elements(view, matrix);
     }
   }
 }

@@ -239,43 +239,52 @@ TEST(ProductTargets, EveryVectorTargetMultiplies) {
 /// Tile registers in plain memory, for machines without them: what the instructions are documented
 /// to do.
 struct EmulatedTiles {
-  static inline float sums[4][16][16];
-  static inline uint16_t values[8][16][32];
-  static inline int64_t rows[8];
+  struct Registers {
+    float sums[4][16][16];
+    uint16_t values[8][16][32];
+    int64_t rows[8];
+  };
 
+  /// The kernels name registers by numbers alone, so there is one set of them.
+  static Registers& registers() {
+    static Registers all;
+    return all;
+  }
   static void configure(int64_t upper, int64_t lower) {
     const int64_t counts[8] = {upper, upper, lower, lower, upper, lower, 16, 16};
-    std::ranges::copy(counts, rows);
-    std::memset(sums, 0, sizeof(sums));
-    std::memset(values, 0, sizeof(values));
+    registers() = {};
+    std::ranges::copy(counts, registers().rows);
   }
-  static void release() { std::ranges::fill(rows, 0); }
+  static void release() { std::ranges::fill(registers().rows, 0); }
   template <int T>
   static void zero() {
-    std::memset(sums[T], 0, sizeof(sums[T]));
+    std::memset(registers().sums[T], 0, sizeof(registers().sums[T]));
   }
   template <int T>
   static void load(const void* from, int64_t stride) {
-    for (int64_t row = 0; row < rows[T]; ++row) {
+    Registers& all = registers();
+    for (int64_t row = 0; row < all.rows[T]; ++row) {
       void* target = nullptr;
-      if constexpr (T < 4) target = sums[T][row];
-      if constexpr (T >= 4) target = values[T][row];
+      if constexpr (T < 4) target = all.sums[T][row];
+      if constexpr (T >= 4) target = all.values[T][row];
       std::memcpy(target, static_cast<const std::byte*>(from) + row * stride, 64);
     }
   }
   template <int T>
   static void store(void* to, int64_t stride) {
-    for (int64_t row = 0; row < rows[T]; ++row) {
-      std::memcpy(static_cast<std::byte*>(to) + row * stride, sums[T][row], 64);
+    const Registers& all = registers();
+    for (int64_t row = 0; row < all.rows[T]; ++row) {
+      std::memcpy(static_cast<std::byte*>(to) + row * stride, all.sums[T][row], 64);
     }
   }
   template <int C, int A, int B>
   static void dot() {
-    for (int64_t m = 0; m < rows[C]; ++m) {
+    Registers& all = registers();
+    for (int64_t m = 0; m < all.rows[C]; ++m) {
       for (int64_t k = 0; k < 32; ++k) {
         for (int64_t n = 0; n < 16; ++n) {
-          sums[C][m][n] +=
-              bf16_to_f32(values[A][m][k]) * bf16_to_f32(values[B][k / 2][2 * n + k % 2]);
+          all.sums[C][m][n] +=
+              bf16_to_f32(all.values[A][m][k]) * bf16_to_f32(all.values[B][k / 2][2 * n + k % 2]);
         }
       }
     }

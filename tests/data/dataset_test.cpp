@@ -60,21 +60,21 @@ std::string make_tar(const Members& members) {
 /// Each test builds its dataset in a folder of its own.
 class DatasetTest : public ::testing::Test {
  protected:
-  void write(const std::string& name, std::string_view text) const { root_.write(name, text); }
+  void write(const std::string& name, std::string_view text) const { root.write(name, text); }
 
   void write_tar(const std::string& name, const Members& members) const {
     write(name, make_tar(members));
   }
 
   [[nodiscard]] std::unique_ptr<Dataset> open(const std::string& name = "") const {
-    return open_dataset(name.empty() ? root_.path() : root_ / name);
+    return open_dataset(name.empty() ? root.path() : root / name);
   }
 
   void expect_unopenable(const std::string& name, const std::string& part) const {
     expect_error(ErrorCode::bad_input, {part}, [&] { (void)open(name); });
   }
 
-  test::TemporaryFolder root_;
+  test::TemporaryFolder root;
 };
 
 std::string text_of(const Sample& sample) {
@@ -179,7 +179,7 @@ TEST_F(WebDatasetTest, NamesABrokenClassNumber) {
 
 TEST_F(WebDatasetTest, NamesATruncatedTar) {
   write_tar("set.tar", {{"a.png", "A"}, {"b.png", std::string(5000, 'B')}});
-  fs::resize_file(root_ / "set.tar", 3000);
+  fs::resize_file(root / "set.tar", 3000);
   expect_unopenable("set.tar", "truncated: 'b.png'");
 }
 
@@ -187,7 +187,7 @@ TEST_F(WebDatasetTest, NamesABrokenTar) {
   write("set.tar", std::string(4096, 'x'));
   expect_unopenable("set.tar", "not a readable uncompressed tar");
   write_tar("other.tar", {{"a.png", "A"}, {"b.png", "B"}});
-  std::string bytes = read_text(root_ / "other.tar");
+  std::string bytes = read_text(root / "other.tar");
   constexpr size_t kSecondHeader = 1024;
   std::fill_n(bytes.begin() + kSecondHeader, 512, 'x');
   write("other.tar", bytes);
@@ -253,15 +253,15 @@ TEST_F(ImageFolderTest, RefusesWhatIsUnclear) {
   write("a.jpg", "A");
   write("class/b.jpg", "B");
   expect_unopenable("", "images and also folders of images");
-  fs::remove(root_ / "a.jpg");
-  fs::create_directories(root_ / "empty");
+  fs::remove(root / "a.jpg");
+  fs::create_directories(root / "empty");
   expect_unopenable("", "class folder 'empty'");
 }
 
 TEST_F(ImageFolderTest, AFileThatCannotBeReadShowsWhenItIsDecoded) {
   write("a.png", golden_png());
   write("b.bmp", "BM");
-  fs::create_symlink("nowhere", root_ / "c.png");
+  fs::create_symlink("nowhere", root / "c.png");
   const auto dataset = open();
   EXPECT_EQ(dataset->next()->decode().height, 32);
   expect_undecodable(*dataset->next(), "b.bmp: not a JPEG, PNG or WebP");
@@ -273,7 +273,7 @@ using CifarTest = DatasetTest;
 /// Planes of one image: red 1, green 2, blue 3, the first pixel `first` in all.
 std::string planes(char first) {
   std::string bytes;
-  for (const char value : {1, 2, 3}) bytes += first + std::string(1023, value);
+  for (const char value : {'\1', '\2', '\3'}) bytes += first + std::string(1023, value);
   return bytes;
 }
 
@@ -375,7 +375,7 @@ const auto kCocoSamples = ElementsAre("a.png -1 A a one|a two|a three|a four|a f
 
 TEST_F(CocoTest, ReadsImagesFromAFolder) {
   for (const char* folder : {"", "images/", "val2014/"}) {
-    for (const auto& entry : fs::directory_iterator(root_.path())) fs::remove_all(entry);
+    for (const auto& entry : fs::directory_iterator(root.path())) fs::remove_all(entry);
     write("captions.json", kCaptions);
     for (const auto& [name, text] : Members{{"a", "A"}, {"b", "B"}, {"c", "C"}}) {
       write(folder + name + ".png", text);
@@ -458,23 +458,23 @@ TEST_F(DatasetTest, SaysWhatItLookedFor) {
 
 TEST_F(DatasetTest, ReadsNames) {
   write("lines.txt", "\xC2\xA9 one\r\n two\tthree \n\n");
-  EXPECT_THAT(read_names(root_ / "lines.txt"), ElementsAre("\xC2\xA9 one", "two\tthree"));
+  EXPECT_THAT(read_names(root / "lines.txt"), ElementsAre("\xC2\xA9 one", "two\tthree"));
   write("list.json", R"(["one", "two"])");
-  EXPECT_THAT(read_names(root_ / "list.json"), ElementsAre("one", "two"));
+  EXPECT_THAT(read_names(root / "list.json"), ElementsAre("one", "two"));
   write("single.json", R"({"pets": ["cat", "dog"]})");
-  EXPECT_THAT(read_names(root_ / "single.json"), ElementsAre("cat", "dog"));
+  EXPECT_THAT(read_names(root / "single.json"), ElementsAre("cat", "dog"));
   write("several.json", R"({"pets": ["cat"], "cars": ["van"]})");
-  EXPECT_THAT(read_names(root_ / "several.json", "cars"), ElementsAre("van"));
+  EXPECT_THAT(read_names(root / "several.json", "cars"), ElementsAre("van"));
   expect_error(ErrorCode::bad_input, {"holds 2 lists"},
-               [&] { (void)read_names(root_ / "several.json"); });
+               [&] { (void)read_names(root / "several.json"); });
   expect_error(ErrorCode::bad_input, {"no list 'trees'"},
-               [&] { (void)read_names(root_ / "several.json", "trees"); });
+               [&] { (void)read_names(root / "several.json", "trees"); });
 }
 
 TEST_F(DatasetTest, ABlankNameIsAnError) {
   write("lines.txt", "one\n\nthree\n");
   expect_error(ErrorCode::bad_input, {"name 2 is empty"},
-               [&] { (void)read_names(root_ / "lines.txt"); });
+               [&] { (void)read_names(root / "lines.txt"); });
 }
 
 }  // namespace

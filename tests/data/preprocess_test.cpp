@@ -196,7 +196,7 @@ TEST(PreprocessConfig, RefusesWhatItCannotFollow) {
       {R"([1])", "not a JSON object"}};
   for (const auto& [text, part] : cases) {
     SCOPED_TRACE(text);
-    test::expect_error(ErrorCode::bad_input, {part}, [&] { parse(text); });
+    test::expect_error(ErrorCode::bad_input, {part}, [text = text] { parse(text); });
   }
 }
 

@@ -40,7 +40,7 @@ TEST(SampleIndices, ChooseEveryIndexAsOften) {
     for (const int64_t index : sample_indices(20, 5, seed)) ++count[static_cast<size_t>(index)];
   }
   // Binomial with n = 4000, p = 1/4: six standard deviations are 164.
-  for (const int times : count) EXPECT_NEAR(times, kSeeds / 4, 164);
+  for (const int times : count) EXPECT_NEAR(times, 0.25 * kSeeds, 164);
 }
 
 }  // namespace

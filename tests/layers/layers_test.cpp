@@ -64,7 +64,7 @@ std::vector<Source> sources_below(std::string_view folder) {
 /// The room a file belongs to: "ops" for src/ops/x.h, "tools" for tools/octet/x.cpp.
 std::string room_of(const std::string& path) {
   const auto slash = path.find('/');
-  const std::string top = path.substr(0, slash);
+  std::string top = path.substr(0, slash);
   if (top != "src") return top;
   return path.substr(slash + 1, path.find('/', slash + 1) - slash - 1);
 }

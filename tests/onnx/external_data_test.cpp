@@ -39,11 +39,11 @@ std::string data_file() {
 class ExternalData : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_.write("model/data", data_file());
-    folder_.write("model/inner/data", data_file());
-    folder_.write("outside", data_file());
+    folder.write("model/data", data_file());
+    folder.write("model/inner/data", data_file());
+    folder.write("outside", data_file());
   }
-  [[nodiscard]] fs::path model() const { return folder_ / "model"; }
+  [[nodiscard]] fs::path model() const { return folder / "model"; }
   void accepted(const Entries& entries) const {
     const ImportResult result = import_text(model_with(entries), {}, model());
     const Tensor& w = *result.graph.value(*result.graph.find_value("w")).constant;
@@ -54,7 +54,7 @@ class ExternalData : public ::testing::Test {
     expect_refused(model_with(entries), reason, model());
   }
 
-  test::TemporaryFolder folder_;
+  test::TemporaryFolder folder;
 };
 
 TEST_F(ExternalData, IsFoundBesideTheModel) {
@@ -65,7 +65,7 @@ TEST_F(ExternalData, IsFoundBesideTheModel) {
 }
 
 TEST_F(ExternalData, ReadOffItsAlignment) {
-  folder_.write("model/odd", data_file().substr(1));
+  folder.write("model/odd", data_file().substr(1));
   accepted({{"location", "odd"}, {"offset", "3"}, {"length", "8"}});
 }
 
@@ -73,7 +73,7 @@ TEST_F(ExternalData, OutsideTheFolder) {
   refused({{"location", "../outside"}}, "not a path below");
   refused({{"location", "inner/../../outside"}}, "not a path below");
   refused({{"location", "inner/../data"}}, "not a path below");
-  refused({{"location", (folder_ / "outside").string()}}, "not a path below");
+  refused({{"location", (folder / "outside").string()}}, "not a path below");
   refused({{"location", "/dev/zero"}}, "not a path below");
   refused({{"location", std::string_view("data\0x", 6)}}, "control character");
   refused({{"location", ""}}, "no location");
@@ -81,10 +81,10 @@ TEST_F(ExternalData, OutsideTheFolder) {
 }
 
 TEST_F(ExternalData, Links) {
-  fs::create_symlink(folder_ / "outside", model() / "link");
+  fs::create_symlink(folder / "outside", model() / "link");
   fs::create_symlink("data", model() / "harmless_link");
-  fs::create_directory_symlink(folder_.path(), model() / "folder_link");
-  fs::create_hard_link(folder_ / "outside", model() / "hard_link");
+  fs::create_directory_symlink(folder.path(), model() / "folder_link");
+  fs::create_hard_link(folder / "outside", model() / "hard_link");
   refused({{"location", "link"}}, "symbolic link");
   refused({{"location", "harmless_link"}}, "symbolic link");
   refused({{"location", "folder_link/outside"}}, "symbolic link");

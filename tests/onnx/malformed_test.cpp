@@ -60,7 +60,9 @@ TEST(Malformed, FlippedBits) {
   for (int round = 0; round < 2000; ++round) {
     std::string text = clip_file();
     for (int flips = 0; flips < 3; ++flips) {
-      text[random() % text.size()] ^= static_cast<char>(1U << (random() % 8));
+      const unsigned bit = 1U << (random() % 8);
+      char& damaged = text[random() % text.size()];
+      damaged = static_cast<char>(static_cast<unsigned char>(damaged) ^ bit);
     }
     import_whatever(text);
   }

@@ -90,8 +90,10 @@ TEST(ModelOptCheckpoint, BlocksOnTheReferencesInputs) {
   for (const Tower tower : {Tower::text, Tower::image}) {
     const std::string prefix = tower == Tower::text ? "text_model" : "vision_model";
     const auto& tensors = modelopt_reference().tensors;
+    constexpr size_t kBlocks = 2;
     std::vector<Tensor> blocks;
-    for (int block = 0; block < 2; ++block) {
+    blocks.reserve(kBlocks);
+    for (size_t block = 0; block < kBlocks; ++block) {
       blocks.push_back(tensors.at(fmt::format("fakequant_fp32.{}.layer{}", prefix, block)));
     }
     const Tensor input = first_rows(tensors.at(input_name(tower)), blocks[0].extent(0));

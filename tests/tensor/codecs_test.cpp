@@ -163,7 +163,9 @@ TEST(Scale, RoundsUpToF16) {
 }
 
 TEST(Scale, IsTheSmallestF16ThatIsNotBelow) {
-  for (float scale = 1e-8F; scale < 6e4F; scale *= 1.0137F) {
+  constexpr int kScales = 2163;  // up to 6e4
+  for (int i = 0; i < kScales; ++i) {
+    const auto scale = static_cast<float>(1e-8 * std::pow(1.0137, i));
     const float rounded = round_scale_up_to_f16(scale);
     const uint16_t bits = f32_to_f16(rounded);
     ASSERT_EQ(f16_to_f32(bits), rounded);
