@@ -6,11 +6,13 @@
 
 Random weights. FP8 is W8A8 with static scales for each tensor: torch._scaled_mm for the four
 products of a layer, quantizers left to the compiler to fuse, attention in FP16. A burst is the
-median of 30 runs, each after a rest of 20 ms, as in towers.py. Needs PyTorch with CUDA.
+median of 30 runs, each after a rest of 20 ms, as in towers.py; before that the compiled encoder's
+rows are held against those of the FP16 encoder run as it is. Needs PyTorch with CUDA.
 """
 import argparse
 import json
 import pathlib
+import sys
 import time
 
 import torch
@@ -22,6 +24,7 @@ TOWERS = {  # layers, width, heads, tokens, causal
     "text": (12, 768, 12, 77, True),
 }
 E4M3_MAX = 448.0
+LEAST_COSINE = {"fp16": 0.9999, "fp8": 0.99}  # mean over rows, to the FP16 encoder
 
 
 class Linear8(nn.Module):
@@ -62,6 +65,7 @@ class Layer(nn.Module):
 
 
 def encoder(tower, precision):
+    torch.manual_seed(0)
     layers, width, heads, _, causal = TOWERS[tower]
     model = nn.Sequential(*[Layer(width, heads, causal, nn.Linear) for _ in range(layers)])
     model = model.half().cuda().eval().requires_grad_(False)
@@ -70,6 +74,12 @@ def encoder(tower, precision):
             for name in ("qkv", "out", "fc1", "fc2"):
                 setattr(layer, name, Linear8(getattr(layer, name)))
     return model
+
+
+def check(model, plain, x, what, least):
+    cosine = functional.cosine_similarity(model(x).float(), plain(x).float(), dim=-1).mean().item()
+    if not cosine >= least:
+        sys.exit(f"{what}: mean cosine {cosine:.4f} to the FP16 encoder; at least {least} is right")
 
 
 def burst(model, x, runs=30):
@@ -95,9 +105,9 @@ def main():
     parser.add_argument("--mode", default="default", help="of torch.compile")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
-    torch.manual_seed(0)
     rows = []
     for tower in options.towers:
+        plain = encoder(tower, "fp16")
         for precision in options.precisions:
             model = torch.compile(encoder(tower, precision), mode=options.mode, dynamic=False)
             for batch in map(int, options.batches):
@@ -108,6 +118,7 @@ def main():
                     model(x)
                     torch.cuda.synchronize()
                     compiled = time.time() - began
+                    check(model, plain, x, f"{tower} {precision} {batch}", LEAST_COSINE[precision])
                     ms = burst(model, x)
                 rows.append({"tower": tower, "precision": precision, "batch": batch,
                              "what": "torch.compile, encoder, burst", "value": ms, "unit": "ms"})
