@@ -178,13 +178,11 @@ void launch_sm90(CUstream stream, const Function& function, const AttentionProbl
                  const AttentionTactic& tactic, const AttentionRun& run) {
   const Maps maps = make_maps(problem, run.operands, run.batch);
   const Parameters values{{problem, run}, 0};
-  const LaunchShape shape{
-      static_cast<unsigned>(std::min(tactic.blocks, values.both.items)),
-      kThreads,
-      static_cast<unsigned>(Sm90Layout(problem).shared_bytes(problem, tactic.stages)),
-      1,
-      1,
-      run.batch * problem.max_rows <= kFewRows};
+  const LaunchShape shape{.grid = static_cast<unsigned>(std::min(tactic.blocks, values.both.items)),
+                          .block = kThreads,
+                          .shared_bytes = static_cast<unsigned>(
+                              Sm90Layout(problem).shared_bytes(problem, tactic.stages)),
+                          .programmatic = true};
   auto arguments = parameters(maps, values);
   function.launch(stream, shape, arguments);
 }

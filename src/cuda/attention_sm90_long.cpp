@@ -131,12 +131,11 @@ void launch_sm90_long(CUstream stream, const Function& function, const Attention
                       const AttentionTactic& tactic, const AttentionRun& run) {
   const Maps maps = make_maps(problem, run.operands, run.batch);
   const Sm90Parameters values(problem, run);
-  const LaunchShape shape{static_cast<unsigned>(std::min(tactic.blocks, values.items)),
-                          static_cast<unsigned>(128 * consumers(problem) + 128),
-                          static_cast<unsigned>(LongLayout(problem).shared_bytes(tactic.stages)),
-                          1,
-                          1,
-                          run.batch * problem.max_rows <= kFewRows};
+  const LaunchShape shape{
+      .grid = static_cast<unsigned>(std::min(tactic.blocks, values.items)),
+      .block = static_cast<unsigned>(128 * consumers(problem) + 128),
+      .shared_bytes = static_cast<unsigned>(LongLayout(problem).shared_bytes(tactic.stages)),
+      .programmatic = true};
   auto arguments = parameters(maps, values);
   function.launch(stream, shape, arguments);
 }

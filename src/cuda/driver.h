@@ -112,10 +112,6 @@ inline CUdeviceptr address_of(const void* data) {
   return reinterpret_cast<CUdeviceptr>(data);
 }
 
-/// Up to so many rows kernels are short, and an early start hides their launch and the way of their
-/// weights; with more, early blocks only take room and power from those at work.
-inline constexpr int64_t kFewRows = 16384;
-
 /// Shape of one launch, in blocks and threads.
 struct LaunchShape {
   unsigned grid = 1;

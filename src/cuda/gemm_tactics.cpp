@@ -341,7 +341,7 @@ std::vector<GemmTactic> candidates(const GemmProblem& problem, int64_t rows,
   for (const GemmTactic& tactic : all_tactics(problem, device)) {
     if (!refusal(problem, tactic, device).empty()) continue;
     rated.emplace_back(estimated_clocks(problem, tactic, rows, device.multiprocessors), tactic);
-    rated.back().second.programmatic = tactic.kernel != GemmKernel::mma && rows <= kFewRows;
+    rated.back().second.programmatic = tactic.kernel != GemmKernel::mma;
   }
   check(!rated.empty(), "no kernel computes a product of {} by {}", problem.k, problem.n);
   std::ranges::stable_sort(rated, {}, [](const auto& row) { return row.first; });

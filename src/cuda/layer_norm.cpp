@@ -19,6 +19,9 @@ constexpr size_t kBias = 2;
 constexpr const char* kEntry = "layer_norm";
 constexpr unsigned kWarps = 8;       // of a block: one row each
 constexpr int64_t kMaxWidth = 2048;  // a row stays in registers
+/// Up to so many rows an early start hides the launch; with more it was measured to cost more than
+/// that (docs/gpu-notes.md).
+constexpr int64_t kFewRows = 16384;
 
 int64_t width_of(const Graph& graph, const Node& node) {
   return graph.value(node.inputs[kX]).dims.back().size();
