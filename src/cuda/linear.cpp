@@ -192,6 +192,7 @@ Json to_json(const GemmProblem& problem) {
 Tuned tune_for(const Device& device, const GemmProblem& problem, int64_t rows) {
   const std::vector<GemmTactic> tactics = candidates(problem, rows, device.properties());
   std::vector<Candidate> entrants;
+  entrants.reserve(tactics.size());
   for (const GemmTactic& tactic : tactics) {
     entrants.push_back({tactic.to_json(), to_string(tactic), source(problem, tactic)});
   }
