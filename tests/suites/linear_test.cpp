@@ -219,8 +219,10 @@ TEST_P(Linear, CodesOfInfinityAndNan) {
                                          {x, Feed::constant(w)}});
       EXPECT_EQ(y[0], 448);
       EXPECT_TRUE(std::isnan(y[2]));
-      if (activation == "none") EXPECT_EQ(y[1], -448);
-      if (activation == "none") EXPECT_EQ(y[3], 4);
+      if (activation == "none") {
+        EXPECT_EQ(y[1], -448);
+        EXPECT_EQ(y[3], 4);
+      }
     }
   }
 }
