@@ -70,8 +70,10 @@ struct alignas(64) TileShapes {
 };
 
 __attribute__((target("amx-tile,amx-bf16"))) double tile_dots(int64_t steps) {
-  const TileShapes shapes;
-  _tile_loadconfig(&shapes);
+  // In static memory: GCC's intrinsic says that it reads eight bytes, so of a local the rest may
+  // never be written.
+  static constexpr TileShapes kShapes;
+  _tile_loadconfig(&kShapes);
   for (int64_t step = 0; step < steps; ++step) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
