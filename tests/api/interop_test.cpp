@@ -178,7 +178,7 @@ TEST(CompressedTensors, DynamicScales) {
 }
 
 TEST(Backends, AMissingDeviceAndAnUnknownNameDiffer) {
-  test::expect_error(ErrorCode::device_unavailable, {"CUDA"}, [] { backend("cuda"); });
+  test::expect_error(ErrorCode::device_unavailable, {"CUDA"}, [] { backend("cuda:99"); });
   test::expect_error(ErrorCode::usage, {"abacus", "reference"}, [] { backend("abacus"); });
 }
 
