@@ -80,7 +80,7 @@ TEST(Deploy, LeavesSelfContainedFolders) {
 }
 
 /// Features of a model folder for the same inputs.
-Tensor features(const std::string& model, const std::vector<std::string>& more = {}) {
+Tensor features(const std::string& model, const std::string& backend = "cpu") {
   const test::TemporaryFolder folder;
   Tensor pixels(DType::f32, {3, 3, 64, 64});
   const auto values = pixels.mutable_values<float>();
@@ -88,11 +88,9 @@ Tensor features(const std::string& model, const std::vector<std::string>& more =
     values[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
   const std::vector<checkpoint::NamedTensor> inputs{{"image_input", pixels}};
   checkpoint::write_safetensors(folder / "in.safetensors", inputs);
-  std::vector<std::string> words{"run",       model,
-                                 "--inputs",  (folder / "in.safetensors").string(),
-                                 "--outputs", (folder / "out.safetensors").string()};
-  words.insert(words.end(), more.begin(), more.end());
-  const Outcome outcome = run_octet(words);
+  const Outcome outcome = run_octet({"run", model, "--backend", backend, "--inputs",
+                                     (folder / "in.safetensors").string(), "--outputs",
+                                     (folder / "out.safetensors").string()});
   EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
   return checkpoint::read_safetensors(folder / "out.safetensors")
       .tensors.at("image_features")
@@ -125,7 +123,7 @@ TEST(Run, CheckpointOnnxAndPlanAgreeToTheBit) {
 
 TEST(Run, EnginesAgreeWithTheReferenceKernels) {
   const Tensor fast = features((deployed() / "fp16/onnx").string());
-  const Tensor plain = features((deployed() / "fp16/onnx").string(), {"--backend", "reference"});
+  const Tensor plain = features((deployed() / "fp16/onnx").string(), "reference");
   EXPECT_GE(compare(fast.values<float>(), plain.values<float>()).cosine, 0.99999);
 }
 
