@@ -33,6 +33,11 @@ struct GemmInputs {
 };
 GemmInputs make_inputs(const GemmCase& problem_case);
 
+/// What memory holds that a kernel must not read or must have written: a NaN in every format.
+inline constexpr std::byte kGemmPoison{0xFF};
+
+double load_element(DType dtype, const std::byte* from);
+
 /// How an output compares.
 struct GemmComparison {
   double relative = 0;     ///< norm of the difference over the norm of the rounded result
