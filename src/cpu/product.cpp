@@ -15,6 +15,7 @@ namespace {
 // half of that as codes) stay in the second-level cache, and rows are read once per group instead
 // of once per panel.
 constexpr int64_t kSliceBytes = 1024;
+constexpr int64_t kSliceMultiple = 64;  ///< elements; what every kernel takes without a remainder
 constexpr int64_t kGroupPanels = 4;
 static_assert(kGroupPanels <= PendingLookUps::kMost && kPanelColumns == LookUps::kColumns);
 /// Sums of a block (4 x 288 x 128 bytes) stay in the second-level cache too.
@@ -26,6 +27,12 @@ int64_t ceil_div(int64_t a, int64_t b) {
 }
 int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;
+}
+
+/// Elements of K in a slice. Slices are as even as can be: each costs a round of sums.
+int64_t slice_depth(int64_t depth, int64_t element_bytes) {
+  const int64_t slices = std::max<int64_t>(1, ceil_div(depth * element_bytes, kSliceBytes));
+  return round_up(ceil_div(depth, slices), kSliceMultiple);
 }
 
 bool takes_codes(const DotKernels& kernels, DType weights) {
@@ -214,9 +221,10 @@ void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, cons
   block.ahead_step = kPanelColumns * static_cast<int64_t>(size_of(weights_.dtype));
   block.ahead_stride = weights_.slice_bytes(weights_.depth);
   block.look_ups = &part.look_ups;
+  const int64_t slice = slice_depth(weights_.depth, element);
   int64_t k = 0;
   do {
-    const int64_t depth = std::min(weights_.depth - k, kSliceBytes / element);
+    const int64_t depth = std::min(weights_.depth - k, slice);
     block.depth = round_up(depth, kernels_->depth_multiple);
     block.rows = rows.data + group.first_row * rows.stride + k * element;
     block.ahead = slice_after(group, next, k + depth);
