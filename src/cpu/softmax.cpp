@@ -83,16 +83,14 @@ HWY_INLINE void store_probability(V p, const SoftmaxBlock& block, std::byte* row
 template <class D, class V>
 HWY_INLINE V nearest_e4m3(D d, V value) {
   const hn::RebindToSigned<D> di;
-  const auto capped = hn::Min(value, hn::Set(d, 448.0F));
-  const auto bits = hn::BitCast(di, capped);
-  const auto odd = hn::And(hn::ShiftRight<20>(bits), hn::Set(di, 1));
-  const auto carried = hn::Add(hn::Add(bits, odd), hn::Set(di, 0x7FFFF));
-  const auto normal = hn::BitCast(d, hn::And(carried, hn::Set(di, ~0xFFFFF)));
-  // Adding 2^14 puts the unit of the last place at 2^-9, so the hardware rounds.
-  const auto aligned = hn::Set(d, 0x1p14F);
-  const auto subnormal = hn::Sub(hn::Add(capped, aligned), aligned);
-  const auto rounded = hn::IfThenElse(hn::Lt(capped, hn::Set(d, 0x1p-6F)), subnormal, normal);
-  return hn::IfThenElse(hn::IsNaN(value), value, rounded);
+  const auto largest = hn::Set(d, 448.0F);
+  const auto capped = hn::IfThenElse(hn::Gt(value, largest), largest, value);
+  // Adding 2^20 times the value's power of two (the smallest of a normal number is 2^-6) puts the
+  // unit of the last place at that of E4M3, so the hardware rounds.
+  const auto at_least = hn::BitCast(di, hn::Max(capped, hn::Set(d, 0x1p-6F)));
+  const auto power = hn::And(at_least, hn::Set(di, 0x7F800000));
+  const auto aligned = hn::BitCast(d, hn::Add(power, hn::Set(di, 20 << 23)));
+  return hn::Sub(hn::Add(capped, aligned), aligned);
 }
 
 HWY_INLINE void probabilities(const SoftmaxBlock& block, int64_t row, int64_t keys, float sum) {
