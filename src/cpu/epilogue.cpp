@@ -120,6 +120,25 @@ void store_indices(const Epilogue& e, int64_t count, int64_t first_column, const
   }
 }
 
+/// The codes of one row's bits, a whole one.
+HWY_INLINE void look_up_row(const CodeTable& table, const uint16_t* bits, uint8_t* out) {
+#if HWY_TARGET <= HWY_AVX3
+  const hn::ScalableTag<uint32_t> d;
+  const hn::Rebind<uint16_t, decltype(d)> du16;
+  const hn::Rebind<uint8_t, decltype(d)> du8;
+  const auto* words = reinterpret_cast<const uint32_t*>(table.data());
+  for (int64_t column = 0; column < kPanelColumns; column += static_cast<int64_t>(hn::Lanes(d))) {
+    const auto index = hn::PromoteTo(d, hn::LoadU(du16, bits + column));
+    const auto word = hn::GatherIndex(
+        d, words, hn::BitCast(hn::RebindToSigned<decltype(d)>(), hn::ShiftRight<2>(index)));
+    const auto byte = hn::ShiftLeft<3>(hn::And(index, hn::Set(d, 3)));
+    hn::StoreU(hn::TruncateTo(du8, hn::Shr(word, byte)), du8, out + column);
+  }
+#else
+  for (int64_t column = 0; column < kPanelColumns; ++column) out[column] = table[bits[column]];
+#endif
+}
+
 /// Rows whose codes stand in a table.
 void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_column,
              const CodeTable& table, const float* sums) {
@@ -129,7 +148,11 @@ void look_up(const Epilogue& e, int64_t first_row, int64_t count, int64_t first_
     auto* out = reinterpret_cast<uint8_t*>(e.out) + (first_row + row) * e.stride + first_column;
     fetch_ahead<1>(out + kRowsAhead * e.stride);
     store_bits(e, first_column, sums + row * kPanelColumns, bits);
-    for (int64_t column = 0; column < width; ++column) out[column] = table[bits[column]];
+    if (width == kPanelColumns) {
+      look_up_row(table, bits, out);
+    } else {
+      for (int64_t column = 0; column < width; ++column) out[column] = table[bits[column]];
+    }
   }
 }
 

@@ -18,7 +18,7 @@ Activation activation_from_name(std::string_view name);
 
 /// E4M3 codes by the bits of an FP16 number: what stands behind the bias, when steps are rounded to
 /// FP16, decides everything that follows, so it is computed once for each such number.
-using CodeTable = std::array<uint8_t, 1 << 16>;
+struct alignas(64) CodeTable : std::array<uint8_t, 1 << 16> {};
 
 /// What happens to the sums of a product on their way to memory:
 ///   out[m, n] = store(act(alpha[n] * (scale[n] * sum[m, n] + bias[n])) + residual[m, n])
