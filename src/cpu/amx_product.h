@@ -13,9 +13,14 @@ namespace {
 /// tests, an emulation's) set of eight registers:
 ///   configure(upper, lower)   rows of registers 0, 1, 4 (upper) and 2, 3, 5 (lower); 6, 7 have 16
 ///   zero<T>(), load<T>(from, stride), store<T>(to, stride)
+///   stream<T>(from, stride)   a load that leaves the first-level cache to others
 ///   dot<C, A, B>()            C[m][n] += sum over 16 pairs of A[m][pair] * B[pair][n]
+///   fetch(from)               asks for a cache line, into the second-level cache
 ///   release()
 /// Registers 0..3 are the sums of 2 x 2 tiles, 4 and 5 rows, 6 and 7 the halves of a panel.
+///
+/// A pair of tiles of rows (32 KiB for a depth of 512) stays in the first-level cache while panels
+/// pass by it.
 template <typename Tiles>
 class TileProduct {
  public:
@@ -23,8 +28,8 @@ class TileProduct {
 
   void run() const {
     int64_t row = 0;
-    if (block_.row_count >= 2 * kTileRows) Tiles::configure(kTileRows, kTileRows);
-    for (; row + 2 * kTileRows <= block_.row_count; row += 2 * kTileRows) multiply_rows<true>(row);
+    if (block_.row_count >= kPairRows) Tiles::configure(kTileRows, kTileRows);
+    for (; row + kPairRows <= block_.row_count; row += kPairRows) multiply_rows<true>(row);
     const int64_t rest = block_.row_count - row;
     if (rest > kTileRows) {
       Tiles::configure(kTileRows, rest - kTileRows);
@@ -38,36 +43,86 @@ class TileProduct {
 
  private:
   static constexpr int64_t kTileRows = 16;
+  static constexpr int64_t kPairRows = 2 * kTileRows;
   static constexpr int64_t kTileDepth = 32;
+  static constexpr int64_t kTileBytes = 64;  ///< of a row of a tile
   static constexpr int64_t kSumStride = kPanelColumns * int64_t{sizeof(float)};
   static constexpr int64_t kPairStride = kPanelColumns * 4;  ///< bytes of a row of pairs
+  static constexpr int64_t kCacheLine = 64;
+
+  /// Cache lines of every step's weights ahead.
+  struct Lines {
+    int64_t begin;
+    int64_t end;
+  };
+
+  /// Those that the pair of tiles at `row` fetches: memory is asked evenly, over all rows.
+  [[nodiscard]] Lines share_of(int64_t row) const {
+    if (block_.ahead == nullptr) return {0, 0};
+    const int64_t lines = kTileDepth * block_.ahead_step / kCacheLine;
+    const int64_t pairs = (block_.row_count + kPairRows - 1) / kPairRows;
+    const int64_t pair = row / kPairRows;
+    return {lines * pair / pairs, lines * (pair + 1) / pairs};
+  }
 
   template <bool Lower>
   void multiply_rows(int64_t row) const {
-    const std::byte* upper = block_.rows + row * block_.row_stride;
-    const std::byte* lower = upper + kTileRows * block_.row_stride;
+    const Lines share = share_of(row);
     for (int64_t panel = 0; panel < block_.panel_count; ++panel) {
       float* sums = block_.sums + panel * block_.sums_stride + row * kPanelColumns;
       begin<Lower>(sums);
-      const std::byte* b = block_.panels + panel * block_.panel_stride;
-      for (int64_t k = 0; k < block_.depth; k += kTileDepth) {
-        step<Lower>(upper + 2 * k, lower + 2 * k, b + k / 2 * kPairStride);
-      }
+      multiply_panel<Lower>(row, panel, share);
       end<Lower>(sums);
     }
   }
 
   template <bool Lower>
-  void step(const std::byte* upper, const std::byte* lower, const std::byte* b) const {
-    Tiles::template load<4>(upper, block_.row_stride);
-    Tiles::template load<6>(b, kPairStride);
+  void multiply_panel(int64_t row, int64_t panel, const Lines& share) const {
+    const std::byte* rows = block_.rows + row * block_.row_stride;
+    const std::byte* b = block_.panels + panel * block_.panel_stride;
+    if (block_.depth == 0) return;
+    load<Lower>(rows, b);
+    for (int64_t k = kTileDepth; k < block_.depth; k += kTileDepth) {
+      fetch(panel, k - kTileDepth, share);
+      multiply_and_load<Lower>(rows + 2 * k, b + k / 2 * kPairStride);
+    }
+    fetch(panel, block_.depth - kTileDepth, share);
     Tiles::template dot<0, 4, 6>();
-    Tiles::template load<7>(b + 64, kPairStride);
     Tiles::template dot<1, 4, 7>();
-    if constexpr (Lower) {
-      Tiles::template load<5>(lower, block_.row_stride);
-      Tiles::template dot<2, 5, 6>();
-      Tiles::template dot<3, 5, 7>();
+    if constexpr (Lower) Tiles::template dot<2, 5, 6>();
+    if constexpr (Lower) Tiles::template dot<3, 5, 7>();
+  }
+
+  template <bool Lower>
+  void load(const std::byte* rows, const std::byte* b) const {
+    Tiles::template load<4>(rows, block_.row_stride);
+    if constexpr (Lower) Tiles::template load<5>(rows + lower_rows(), block_.row_stride);
+    Tiles::template stream<6>(b, kPairStride);
+    Tiles::template stream<7>(b + kTileBytes, kPairStride);
+  }
+
+  /// Multiplies what is loaded and loads the next step, each tile as soon as the last product that
+  /// reads its register has begun.
+  template <bool Lower>
+  void multiply_and_load(const std::byte* rows, const std::byte* b) const {
+    Tiles::template dot<0, 4, 6>();
+    if constexpr (Lower) Tiles::template dot<2, 5, 6>();
+    Tiles::template stream<6>(b, kPairStride);
+    Tiles::template dot<1, 4, 7>();
+    Tiles::template load<4>(rows, block_.row_stride);
+    if constexpr (Lower) Tiles::template dot<3, 5, 7>();
+    if constexpr (Lower) Tiles::template load<5>(rows + lower_rows(), block_.row_stride);
+    Tiles::template stream<7>(b + kTileBytes, kPairStride);
+  }
+
+  /// Bytes from the upper tile of rows to the lower one.
+  [[nodiscard]] int64_t lower_rows() const { return kTileRows * block_.row_stride; }
+
+  /// Asks for the share of the lines that belong to the step at depth `k`.
+  void fetch(int64_t panel, int64_t k, const Lines& share) const {
+    for (int64_t line = share.begin; line < share.end; ++line) {
+      Tiles::fetch(block_.ahead + panel * block_.ahead_stride + k * block_.ahead_step +
+                   line * kCacheLine);
     }
   }
 

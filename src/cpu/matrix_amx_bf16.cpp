@@ -49,9 +49,15 @@ struct HardwareTiles {
     if constexpr (T == 3) _tile_loadd(3, from, stride);
     if constexpr (T == 4) _tile_loadd(4, from, stride);
     if constexpr (T == 5) _tile_loadd(5, from, stride);
-    if constexpr (T == 6) _tile_loadd(6, from, stride);
-    if constexpr (T == 7) _tile_loadd(7, from, stride);
   }
+
+  template <int T>
+  static void stream(const void* from, int64_t stride) {
+    if constexpr (T == 6) _tile_stream_loadd(6, from, stride);
+    if constexpr (T == 7) _tile_stream_loadd(7, from, stride);
+  }
+
+  static void fetch(const std::byte* from) { _mm_prefetch(from, _MM_HINT_T1); }
 
   template <int T>
   static void store(void* to, int64_t stride) {
@@ -78,8 +84,13 @@ void multiply(const BlockProduct& block) {
 
 const DotKernels& amx_bf16_kernels() {
   static constexpr std::string_view kReason = "tiles are loaded from memory";
-  static constexpr DotKernels kKernels{
-      "bf16", kReason, 2, 32, decode_row_bf16, decode_panel_bf16<32>, multiply};
+  static constexpr DotKernels kKernels{.format = "bf16",
+                                       .reason = kReason,
+                                       .element_bytes = 2,
+                                       .depth_multiple = 32,
+                                       .decode_row = decode_row_bf16,
+                                       .decode_panel = decode_panel_bf16<32>,
+                                       .multiply = multiply};
   return kKernels;
 }
 
