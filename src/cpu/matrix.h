@@ -38,6 +38,7 @@ struct DotKernels {
   std::string_view reason;  ///< why E4M3 weights are decoded where they are, for `--explain`
   int64_t element_bytes;    ///< of the format: 4 (f32) or 2 (bf16)
   int64_t depth_multiple;   ///< rows and panels are padded along K to this with zeros
+  int64_t group_panels;     ///< of a group that is multiplied in one go, by the second-level cache
   /// `count` consecutive elements of a dtype into the format.
   void (*decode_row)(DType dtype, const std::byte* source, int64_t count, std::byte* target);
   /// `depth` rows of one packed panel (packing.h) into the format: f32 [depth][32], bf16

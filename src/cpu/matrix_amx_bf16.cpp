@@ -88,6 +88,7 @@ const DotKernels& amx_bf16_kernels() {
                                        .reason = kReason,
                                        .element_bytes = 2,
                                        .depth_multiple = 32,
+                                       .group_panels = 8,
                                        .decode_row = decode_row_bf16,
                                        .decode_panel = decode_panel_bf16<32>,
                                        .multiply = multiply};

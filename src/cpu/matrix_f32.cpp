@@ -185,20 +185,24 @@ const DotKernels& f32_kernels() {
   static constexpr std::string_view kReason =
       "decoding takes as many instructions as a row of products";
   static constexpr DotKernels kKernels{
-      "f32",
-      kReason,
-      sizeof(float),
-      1,
-      [](DType dtype, const std::byte* source, int64_t count, std::byte* target) {
-        HWY_DYNAMIC_DISPATCH(decode_row)(dtype, source, count, target);
-      },
-      [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
-        HWY_DYNAMIC_DISPATCH(decode_panel)(dtype, packed, depth, target);
-      },
-      [](const BlockProduct& block) {
-        HWY_DYNAMIC_DISPATCH(multiply)
-        (block);
-      }};
+      .format = "f32",
+      .reason = kReason,
+      .element_bytes = sizeof(float),
+      .depth_multiple = 1,
+      .group_panels = 4,
+      .decode_row =
+          [](DType dtype, const std::byte* source, int64_t count, std::byte* target) {
+            HWY_DYNAMIC_DISPATCH(decode_row)(dtype, source, count, target);
+          },
+      .decode_panel =
+          [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
+            HWY_DYNAMIC_DISPATCH(decode_panel)(dtype, packed, depth, target);
+          },
+      .multiply =
+          [](const BlockProduct& block) {
+            HWY_DYNAMIC_DISPATCH(multiply)
+            (block);
+          }};
   return kKernels;
 }
 

@@ -10,15 +10,14 @@
 namespace octet::cpu {
 namespace {
 
-// Blocking. A slice of K is as long as a tile's rows (14 x 1 KiB) stay in the first-level cache
-// beside the panel that streams by; a group of panels is as wide as its slices (4 x 32 KiB decoded,
-// half of that as codes) stay in the second-level cache, and rows are read once per group instead
-// of once per panel.
+// Blocking. A slice of K is as long as a tile's rows (14 or 32 x 1 KiB) stay in the first-level
+// cache beside the panel that streams by; a group of panels is as wide as its slices (32 KiB each
+// decoded, half of that as codes) stay in the second-level cache, and rows are read once per group
+// instead of once per panel.
 constexpr int64_t kSliceBytes = 1024;
 constexpr int64_t kSliceMultiple = 64;  ///< elements; what every kernel takes without a remainder
-constexpr int64_t kGroupPanels = 4;
-static_assert(kGroupPanels <= PendingLookUps::kMost && kPanelColumns == LookUps::kColumns);
-/// Sums of a block (4 x 288 x 128 bytes) stay in the second-level cache too.
+static_assert(kPanelColumns == LookUps::kColumns);
+/// Sums of a block (36 KiB for each panel) stay in the second-level cache too.
 constexpr int64_t kBlockRows = 288;
 constexpr int64_t kCacheLine = 64;
 
@@ -33,6 +32,13 @@ int64_t round_up(int64_t a, int64_t b) {
 int64_t slice_depth(int64_t depth, int64_t element_bytes) {
   const int64_t slices = std::max<int64_t>(1, ceil_div(depth * element_bytes, kSliceBytes));
   return round_up(ceil_div(depth, slices), kSliceMultiple);
+}
+
+/// Cache lines from a row to the next, at least `lines`. Slices (16 lines) of 32 rows that lie so
+/// far apart spread over the 64 sets of a first-level cache: at most nine on each.
+int64_t row_lines(int64_t lines) {
+  while (lines % 64 != 16 && lines % 64 != 33 && lines % 64 != 48) ++lines;
+  return lines;
 }
 
 bool takes_codes(const DotKernels& kernels, DType weights) {
@@ -55,7 +61,7 @@ struct Product::Blocking {
   [[nodiscard]] int64_t part_bytes() const { return sums_bytes + panels_bytes + indices_bytes; }
 };
 
-/// What is computed in one go: some rows times up to kGroupPanels panels (none: all is done).
+/// What is computed in one go: some rows times up to a group of panels (none: all is done).
 struct Product::Group {
   int64_t first_row = 0;
   int64_t rows = 0;
@@ -65,9 +71,9 @@ struct Product::Group {
 
 /// The memory of what runs on one thread.
 struct Product::Part {
-  float* sums;        ///< [kGroupPanels][rows][32]
-  std::byte* panels;  ///< [kGroupPanels] decoded slices
-  uint16_t* indices;  ///< [kGroupPanels][rows][32], of pending look-ups
+  float* sums;        ///< [group_panels][rows][32]
+  std::byte* panels;  ///< [group_panels] decoded slices
+  uint16_t* indices;  ///< [group_panels][rows][32], of pending look-ups
   PendingLookUps look_ups;
 };
 
@@ -109,9 +115,9 @@ Product::Blocking Product::blocking(int64_t rows) const {
           row_blocks,
           units,
           std::min(threads, units),
-          kGroupPanels * sums,
-          kGroupPanels * (decodes() ? kSliceBytes * kPanelColumns : 0),
-          kGroupPanels * (kernels_->looks_up ? sums / 2 : 0)};
+          kernels_->group_panels * sums,
+          kernels_->group_panels * (decodes() ? kSliceBytes * kPanelColumns : 0),
+          kernels_->group_panels * (kernels_->looks_up ? sums / 2 : 0)};
 }
 
 size_t Product::rows_bytes(int64_t rows) const {
@@ -128,9 +134,8 @@ PreparedRows Product::rows_in(std::span<std::byte> workspace, int64_t rows) cons
   const int64_t used = weights_.depth * kernels_->element_bytes;
   const int64_t padded =
       round_up(weights_.depth, kernels_->depth_multiple) * kernels_->element_bytes;
-  // An odd number of cache lines puts the rows of a tile on different sets.
-  const int64_t lines = ceil_div(padded, kCacheLine) | 1;
-  const PreparedRows result{workspace.data(), lines * kCacheLine, rows};
+  const PreparedRows result{workspace.data(), row_lines(ceil_div(padded, kCacheLine)) * kCacheLine,
+                            rows};
   if (workspace.empty()) return result;
   check(workspace.size() >= static_cast<size_t>(result.stride * rows), "rows need more workspace");
   for (int64_t row = 0; row < rows; ++row) {
@@ -167,7 +172,7 @@ void Product::run(const PreparedRows& rows, const Epilogue& epilogue,
   parallel_for(cut.parts, 1, std::ref(run_parts));
 }
 
-/// The next units, at most kGroupPanels panels of one block of rows; the fewer the fewer are left,
+/// The next units, at most a group of panels of one block of rows; the fewer the fewer are left,
 /// so that all parts end at about the same time.
 Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& next_unit) const {
   const int64_t panels = weights_.panel_count();
@@ -176,7 +181,7 @@ Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& ne
   do {
     if (unit >= cut.units) return {};
     const int64_t share = (cut.units - unit) / (2 * cut.parts);
-    count = std::min(std::clamp<int64_t>(share, 1, kGroupPanels), panels - unit % panels);
+    count = std::min(std::clamp<int64_t>(share, 1, kernels_->group_panels), panels - unit % panels);
   } while (!next_unit.compare_exchange_weak(unit, unit + count));
   const int64_t block = unit / panels;
   const int64_t first_row = cut.rows * block / cut.row_blocks;

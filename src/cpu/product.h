@@ -12,8 +12,8 @@
 
 namespace octet::cpu {
 
-/// Rows of a left operand in a kernels' number format, each padded so that neighbouring rows never
-/// fall on the same cache sets.
+/// Rows of a left operand in a kernels' number format, each padded so that the rows of a tile
+/// spread evenly over the sets of the first-level cache.
 struct PreparedRows {
   std::byte* data = nullptr;
   int64_t stride = 0;  ///< bytes from a row to the next

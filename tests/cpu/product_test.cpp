@@ -326,6 +326,7 @@ const DotKernels& emulated_amx() {
                                        .reason = "emulated",
                                        .element_bytes = 2,
                                        .depth_multiple = 32,
+                                       .group_panels = 8,
                                        .decode_row = kDecode,
                                        .decode_panel = kDecodePanel,
                                        .multiply = multiply_emulated};
