@@ -104,17 +104,6 @@ std::shared_ptr<const runtime::Engine> engine_of(const Candidate& candidate) {
   return engine;
 }
 
-/// What the products of one run compute.
-double flops_of_run(runtime::Session& session, std::span<const Tensor> inputs) {
-  double flops = 0;
-  session.set_hook([&](const Node& node, auto operands, auto outputs) {
-    flops += cost_of_run(node, operands, outputs).flops;
-  });
-  session.run(inputs);
-  session.set_hook({});
-  return flops;
-}
-
 void run_model(benchmark::State& state, const Candidate& candidate, int64_t batch, double peak) {
   runtime::Session session(engine_of(candidate));
   static const std::vector<int64_t> lengths =

@@ -20,6 +20,27 @@ void end_texts(Tensor& ids, std::span<const int64_t> lengths) {
   }
 }
 
+/// Pairs of a query row and a key row that an octet.Attention looks at.
+double pairs_of_attention(const Node& node, std::span<const runtime::Operand> inputs) {
+  const bool pooled = node.integer("pooled_query", 0) != 0;
+  const bool causal = node.integer("causal", 0) != 0;
+  const auto pairs_of = [&](int64_t keys) {
+    if (pooled) return keys;
+    return causal ? keys * (keys + 1) / 2 : keys * keys;
+  };
+  constexpr size_t kRanges = 3;
+  if (inputs.size() <= kRanges || !inputs[kRanges].present()) {
+    const runtime::Operand& keys = inputs[node.integer("packed_qkv", 0) != 0 ? 0 : 1];
+    return static_cast<double>(keys.extent(0) * pairs_of(keys.extent(1)));
+  }
+  const auto* ranges = inputs[kRanges].as<int32_t>();
+  double pairs = 0;
+  for (int64_t i = 0; i < inputs[kRanges].extent(0); ++i) {
+    pairs += static_cast<double>(pairs_of(ranges[2 * i + 1] - ranges[2 * i]));
+  }
+  return pairs;
+}
+
 }  // namespace
 
 std::vector<int64_t> caption_lengths(const std::filesystem::path& captions,
@@ -59,7 +80,21 @@ Cost cost_of_run(const Node& node, std::span<const runtime::Operand> inputs,
   if (node.is("Linear", kOctetDomain)) {
     cost.flops = 2.0 * static_cast<double>(outputs[0].count() * inputs[0].last());
   }
+  if (node.is("Attention", kOctetDomain)) {
+    const auto width = static_cast<double>(outputs[0].last());
+    cost.flops = 4.0 * width * pairs_of_attention(node, inputs);  // scores and values
+  }
   return cost;
+}
+
+double flops_of_run(runtime::Session& session, std::span<const Tensor> inputs) {
+  double flops = 0;
+  session.set_hook([&](const Node& node, auto operands, auto outputs) {
+    flops += cost_of_run(node, operands, outputs).flops;
+  });
+  session.run(inputs);
+  session.set_hook({});
+  return flops;
 }
 
 }  // namespace octet::bench

@@ -23,8 +23,12 @@ std::vector<int64_t> caption_lengths(const std::filesystem::path& captions,
 std::vector<Tensor> model_inputs(const Graph& lowered, int64_t batch,
                                  std::span<const int64_t> lengths);
 
-/// Floating-point operations of a node's products, and bytes, at the extents of this run.
+/// Floating-point operations of a node's products (those of attention too), and bytes, at the
+/// extents of this run.
 Cost cost_of_run(const Node& node, std::span<const runtime::Operand> inputs,
                  std::span<const runtime::Operand> outputs);
+
+/// The operations of a whole run.
+double flops_of_run(runtime::Session& session, std::span<const Tensor> inputs);
 
 }  // namespace octet::bench

@@ -85,34 +85,68 @@ __attribute__((target("amx-tile,amx-bf16"))) double tile_dots(int64_t steps) {
 }
 #endif
 
-/// The best of several measurements with every thread.
+struct Measured {
+  double flops;
+  double seconds;
+};
+
+/// One measurement with every thread; `work` does some steps and returns their operations.
 template <typename Work>
-double best_rate(int64_t steps, Work work) {
+Measured measure(int64_t steps, Work work) {
   using Clock = std::chrono::steady_clock;
+  std::atomic<double> flops = 0.0;
+  const auto start = Clock::now();
+  parallel_for(thread_count(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) flops += work(steps);
+  });
+  return {flops, std::chrono::duration<double>(Clock::now() - start).count()};
+}
+
+/// The best of several measurements.
+double best_rate(int64_t steps, double (*work)(int64_t)) {
   double best = 0.0;
   for (int repeat = 0; repeat < 7; ++repeat) {
-    std::atomic<double> flops = 0.0;
-    const auto start = Clock::now();
-    parallel_for(thread_count(), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) flops += work(steps);
-    });
-    best = std::max(best, flops / std::chrono::duration<double>(Clock::now() - start).count());
+    const Measured measured = measure(steps, work);
+    best = std::max(best, measured.flops / measured.seconds);
   }
   return best;
+}
+
+double f32_steps(int64_t steps) {
+  return HWY_DYNAMIC_DISPATCH(multiply_adds)(steps);
+}
+
+/// What a set multiplies E4M3 values with, and steps for a measurement of some 20 ms.
+struct Instructions {
+  double (*work)(int64_t);
+  int64_t steps;
+};
+
+Instructions instructions_of(std::string_view set) {
+#if HWY_ARCH_X86_64
+  if (set == "avx512-bf16") return {bf16_dots, 4'000'000};
+  if (set == "amx-bf16") return {tile_dots, 1'000'000};
+#endif
+  return {f32_steps, 4'000'000};
 }
 
 }  // namespace
 
 double f32_peak() {
-  return best_rate(4'000'000, [](int64_t n) { return HWY_DYNAMIC_DISPATCH(multiply_adds)(n); });
+  return best_rate(4'000'000, f32_steps);
 }
 
 double e4m3_peak(std::string_view set) {
-#if HWY_ARCH_X86_64
-  if (set == "avx512-bf16") return best_rate(4'000'000, bf16_dots);
-  if (set == "amx-bf16") return best_rate(1'000'000, tile_dots);
-#endif
-  return set.empty() ? 0.0 : f32_peak();
+  if (set.empty()) return 0.0;
+  const auto [work, steps] = instructions_of(set);
+  return best_rate(steps, work);
+}
+
+double e4m3_floor(std::string_view set, double flops) {
+  const auto work = instructions_of(set).work;
+  const double flops_of_step = work(1000) / 1000.0;
+  const double steps = flops / flops_of_step / static_cast<double>(thread_count());
+  return measure(static_cast<int64_t>(steps), work).seconds;
 }
 
 }  // namespace octet::bench

@@ -20,11 +20,14 @@ import time
 
 
 class Octet:
-    """A plan in a process of its own that runs once for every line it is sent."""
+    """A plan in a process of its own that runs once for every line it is sent. With `floor`, its
+    products as dot instructions on registers alone: what no run of this plan can beat."""
 
-    def __init__(self, program, plan, args):
+    def __init__(self, program, plan, args, floor=False):
         self.name = f"octet {os.path.basename(os.path.dirname(plan)) or ''}/{os.path.basename(plan)}"
+        self.name += ", floor" if floor else ""
         command = [program, plan, "--batch", str(args.batch), "--on-demand"]
+        command += ["--floor"] if floor else []
         if args.tokens:
             command += ["--tokens", str(args.tokens)]
         environment = dict(os.environ, OCTET_THREADS=str(args.threads))
@@ -116,6 +119,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--octet", help="the program octet_profile")
     parser.add_argument("--plan", action="append", default=[], help="plan for Octet; repeatable")
+    parser.add_argument("--floor", action="store_true", help="what the first plan's arithmetic alone takes")
     parser.add_argument("--fp32", help="FP32 ONNX file: ONNX Runtime, and OpenVINO in FP32 and BF16")
     parser.add_argument("--int8", help="INT8 Q/DQ ONNX file: ONNX Runtime and OpenVINO")
     parser.add_argument("--nncf", help="INT8 model (.xml) of OpenVINO, made from --fp32 with NNCF if it is missing")
@@ -130,6 +134,8 @@ def parse():
 
 def candidates(args):
     found = [Octet(args.octet, plan, args) for plan in args.plan]
+    if args.floor:
+        found += [Octet(args.octet, args.plan[0], args, floor=True)]
     if args.fp32:
         found += [OnnxRuntime(args.fp32, args)]
         found += [OpenVino(args.fp32, precision, args) for precision in ("f32", "bf16")]

@@ -36,6 +36,7 @@ struct Options {
   bool steps = false;
   bool by_step = false;
   bool on_demand = false;
+  bool floor = false;
 };
 
 struct StepTime {
@@ -88,6 +89,12 @@ class Candidate {
     });
     session_->run(inputs_);
     session_->set_hook({});
+  }
+
+  /// Seconds that the operations of a run take as dot instructions on registers alone.
+  double run_floor() {
+    if (flops_ == 0) flops_ = flops_of_run(*session_, inputs_);
+    return e4m3_floor(cpu::matrix_set().name, flops_);
   }
 
   void report(const Options& options, double peak) {
@@ -145,6 +152,7 @@ class Candidate {
   std::vector<double> runs_;
   std::map<NodeId, StepTime> steps_;
   double load_s_ = 0;
+  double flops_ = 0;
 };
 
 void run(const Options& options) {
@@ -154,7 +162,8 @@ void run(const Options& options) {
     candidates.push_back(std::make_unique<Candidate>(path, options.batch, lengths));
   }
   for (std::string line; options.on_demand && std::getline(std::cin, line);) {
-    fmt::print("{:.3f}\n", candidates.front()->run() * 1e3);
+    Candidate& first = *candidates.front();
+    fmt::print("{:.3f}\n", (options.floor ? first.run_floor() : first.run()) * 1e3);
     std::fflush(stdout);
   }
   if (options.on_demand) return;
@@ -193,6 +202,9 @@ int main(int argc, char** argv) {
   app.add_flag("--by-step", options.by_step, "every step by its name");
   app.add_flag("--on-demand", options.on_demand,
                "runs the first plan once for every line of standard input and prints milliseconds");
+  app.add_flag(
+      "--floor", options.floor,
+      "with --on-demand: times the plan's products as dot instructions on registers alone");
   CLI11_PARSE(app, argc, argv);
   try {
     octet::bench::run(options);
