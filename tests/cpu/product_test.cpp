@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <string>
@@ -191,6 +193,24 @@ TEST_P(Products, AWorkspaceForManyRowsDoesForFewer) {
     }
   }
   set_thread_count(0);
+}
+
+/// A first-level cache has 64 sets of eight or more lines; a slice of a row is 16 lines long.
+TEST_P(Products, SlicesOfRowsSpreadOverTheSetsOfACache) {
+  for (const int64_t depth : {64, 512, 768, 1024, 1280, 3072, 4096, 4304}) {
+    const Tensor packed = pack_matrix(random_tensor(DType::f8e4m3, {depth, 32}, 2));
+    const Product product(set(), DType::f8e4m3, view_packed(packed));
+    Tensor workspace(DType::u8, {static_cast<int64_t>(product.rows_bytes(32))});
+    const PreparedRows rows = product.rows_in(workspace.mutable_bytes(), 32);
+    ASSERT_GE(rows.stride, depth * product.kernels().element_bytes);
+    std::array<int, 64> lines{};
+    for (int64_t row = 0; row < 32; ++row) {
+      for (int64_t line = 0; line < 16; ++line) {
+        ++lines[static_cast<size_t>((row * rows.stride / 64 + line) % 64)];
+      }
+    }
+    EXPECT_LE(*std::ranges::max_element(lines), 9) << depth;
+  }
 }
 
 /// BF16 dot instructions flush subnormal numbers; no product of two codes is one.
