@@ -71,12 +71,11 @@ class Decoder {
   __m512i high1_;
 };
 
-/// Decoding outruns the processor's own prefetching; asking a page ahead takes a quarter less time
-/// for codes that come from memory.
-constexpr int64_t kCodesAhead = 4096;
-
 /// `count` consecutive codes to BF16.
 inline void decode_codes(const std::byte* codes, int64_t count, std::byte* target) {
+  // Decoding outruns the processor's own prefetching; asking a page ahead takes a quarter less time
+  // for codes that come from memory.
+  constexpr int64_t kCodesAhead = 4096;
   const Decoder decoder;
   __m512i first;
   __m512i second;
