@@ -15,7 +15,6 @@ namespace {
 ///   zero<T>(), load<T>(from, stride), store<T>(to, stride)
 ///   stream<T>(from, stride)   a load that leaves the first-level cache to others
 ///   dot<C, A, B>()            C[m][n] += sum over 16 pairs of A[m][pair] * B[pair][n]
-///   fetch(from)               asks for a cache line, into the second-level cache
 ///   release()
 /// Registers 0..3 are the sums of 2 x 2 tiles, 4 and 5 rows, 6 and 7 the halves of a panel.
 ///
@@ -48,45 +47,26 @@ class TileProduct {
   static constexpr int64_t kTileBytes = 64;  ///< of a row of a tile
   static constexpr int64_t kSumStride = kPanelColumns * int64_t{sizeof(float)};
   static constexpr int64_t kPairStride = kPanelColumns * 4;  ///< bytes of a row of pairs
-  static constexpr int64_t kCacheLine = 64;
-
-  /// Cache lines of every step's weights ahead.
-  struct Lines {
-    int64_t begin;
-    int64_t end;
-  };
-
-  /// Those that the pair of tiles at `row` fetches: memory is asked evenly, over all rows.
-  [[nodiscard]] Lines share_of(int64_t row) const {
-    if (block_.ahead == nullptr) return {0, 0};
-    const int64_t lines = kTileDepth * block_.ahead_step / kCacheLine;
-    const int64_t pairs = (block_.row_count + kPairRows - 1) / kPairRows;
-    const int64_t pair = row / kPairRows;
-    return {lines * pair / pairs, lines * (pair + 1) / pairs};
-  }
 
   template <bool Lower>
   void multiply_rows(int64_t row) const {
-    const Lines share = share_of(row);
     for (int64_t panel = 0; panel < block_.panel_count; ++panel) {
       float* sums = block_.sums + panel * block_.sums_stride + row * kPanelColumns;
       begin<Lower>(sums);
-      multiply_panel<Lower>(row, panel, share);
+      multiply_panel<Lower>(row, panel);
       end<Lower>(sums);
     }
   }
 
   template <bool Lower>
-  void multiply_panel(int64_t row, int64_t panel, const Lines& share) const {
+  void multiply_panel(int64_t row, int64_t panel) const {
     const std::byte* rows = block_.rows + row * block_.row_stride;
     const std::byte* b = block_.panels + panel * block_.panel_stride;
     if (block_.depth == 0) return;
     load<Lower>(rows, b);
     for (int64_t k = kTileDepth; k < block_.depth; k += kTileDepth) {
-      fetch(panel, k - kTileDepth, share);
       multiply_and_load<Lower>(rows + 2 * k, b + k / 2 * kPairStride);
     }
-    fetch(panel, block_.depth - kTileDepth, share);
     Tiles::template dot<0, 4, 6>();
     Tiles::template dot<1, 4, 7>();
     if constexpr (Lower) Tiles::template dot<2, 5, 6>();
@@ -117,14 +97,6 @@ class TileProduct {
 
   /// Bytes from the upper tile of rows to the lower one.
   [[nodiscard]] int64_t lower_rows() const { return kTileRows * block_.row_stride; }
-
-  /// Asks for the share of the lines that belong to the step at depth `k`.
-  void fetch(int64_t panel, int64_t k, const Lines& share) const {
-    for (int64_t line = share.begin; line < share.end; ++line) {
-      Tiles::fetch(block_.ahead + panel * block_.ahead_stride + k * block_.ahead_step +
-                   line * kCacheLine);
-    }
-  }
 
   template <bool Lower>
   void begin(const float* sums) const {

@@ -57,8 +57,6 @@ struct HardwareTiles {
     if constexpr (T == 7) _tile_stream_loadd(7, from, stride);
   }
 
-  static void fetch(const std::byte* from) { _mm_prefetch(from, _MM_HINT_T1); }
-
   template <int T>
   static void store(void* to, int64_t stride) {
     if constexpr (T == 0) _tile_stored(0, to, stride);

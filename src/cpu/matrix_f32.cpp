@@ -195,7 +195,8 @@ const DotKernels& f32_kernels() {
             HWY_DYNAMIC_DISPATCH(decode_row)(dtype, source, count, target);
           },
       .decode_panel =
-          [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
+          [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target,
+             const std::byte* /*ahead*/) {
             HWY_DYNAMIC_DISPATCH(decode_panel)(dtype, packed, depth, target);
           },
       .multiply =

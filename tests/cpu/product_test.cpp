@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <string>
 
 #include "base/threads.h"
@@ -295,12 +294,6 @@ struct EmulatedTiles {
   static void stream(const void* from, int64_t stride) {
     load<T>(from, stride);
   }
-  /// Fetched lines are counted: each of the weights ahead must be asked for once.
-  static std::map<const std::byte*, int>& fetched() {
-    static std::map<const std::byte*, int> lines;
-    return lines;
-  }
-  static void fetch(const std::byte* line) { ++fetched()[line]; }
   template <int T>
   static void store(void* to, int64_t stride) {
     const Registers& all = registers();
@@ -337,7 +330,7 @@ const DotKernels& emulated_amx() {
     }
   };
   static constexpr auto kDecodePanel = [](DType dtype, const std::byte* packed, int64_t depth,
-                                          std::byte* target) {
+                                          std::byte* target, const std::byte* /*ahead*/) {
     const int64_t padded = (depth + 31) / 32 * 32;
     std::memset(target, 0, static_cast<size_t>(padded * 64));
     kDecode(dtype, packed, (depth + 1) / 2 * 64, target);
@@ -366,38 +359,6 @@ TEST(AmxTiles, EmulatedProductsAreRight) {
     }
   }
   set_thread_count(0);
-}
-
-TEST(AmxTiles, WeightsAheadAreFetchedOnce) {
-  constexpr int64_t kDepth = 96;
-  constexpr int64_t kPanels = 2;
-  for (const int64_t rows : {1, 16, 33, 257}) {
-    const Tensor a(DType::bf16, {rows, kDepth});
-    const Tensor b(DType::bf16, {kPanels, kDepth * kPanelColumns});
-    const Tensor ahead(DType::f8e4m3, {kPanels, kDepth * kPanelColumns});
-    Tensor sums(DType::f32, {kPanels, rows, kPanelColumns});
-    BlockProduct block;
-    block.rows = a.bytes().data();
-    block.row_stride = 2 * kDepth;
-    block.row_count = rows;
-    block.panels = b.bytes().data();
-    block.panel_stride = 2 * kDepth * kPanelColumns;
-    block.panel_count = kPanels;
-    block.depth = kDepth;
-    block.sums = sums.mutable_values<float>().data();
-    block.sums_stride = rows * kPanelColumns;
-    block.ahead = ahead.bytes().data();
-    block.ahead_step = kPanelColumns;
-    block.ahead_stride = kDepth * kPanelColumns;
-    EmulatedTiles::fetched().clear();
-    multiply_emulated(block);
-    ASSERT_EQ(EmulatedTiles::fetched().size(), ahead.size_bytes() / 64) << rows;
-    for (const auto& [line, count] : EmulatedTiles::fetched()) {
-      const int64_t offset = line - ahead.bytes().data();
-      EXPECT_TRUE(offset >= 0 && offset < std::ssize(ahead.bytes()) && offset % 64 == 0);
-      EXPECT_EQ(count, 1) << offset;
-    }
-  }
 }
 
 }  // namespace
