@@ -91,8 +91,7 @@ struct Measured {
 };
 
 /// One measurement with every thread; `work` does some steps and returns their operations.
-template <typename Work>
-Measured measure(int64_t steps, Work work) {
+Measured measure(int64_t steps, double (*work)(int64_t)) {
   using Clock = std::chrono::steady_clock;
   std::atomic<double> flops = 0.0;
   const auto start = Clock::now();

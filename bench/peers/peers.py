@@ -119,7 +119,7 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--octet", help="the program octet_profile")
     parser.add_argument("--plan", action="append", default=[], help="plan for Octet; repeatable")
-    parser.add_argument("--floor", action="store_true", help="what the first plan's arithmetic alone takes")
+    parser.add_argument("--floor", action="store_true", help="what the arithmetic of the first plan, an FP8 one, takes alone")
     parser.add_argument("--fp32", help="FP32 ONNX file: ONNX Runtime, and OpenVINO in FP32 and BF16")
     parser.add_argument("--int8", help="INT8 Q/DQ ONNX file: ONNX Runtime and OpenVINO")
     parser.add_argument("--nncf", help="INT8 model (.xml) of OpenVINO, made from --fp32 with NNCF if it is missing")
@@ -129,7 +129,12 @@ def parse():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--json", help="file to write")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.plan and not args.octet:
+        parser.error("--plan needs --octet, the program that runs it")
+    if args.floor and not args.plan:
+        parser.error("--floor needs the --plan whose arithmetic it times")
+    return args
 
 
 def candidates(args):

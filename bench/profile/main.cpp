@@ -91,7 +91,8 @@ class Candidate {
     session_->set_hook({});
   }
 
-  /// Seconds that the operations of a run take as dot instructions on registers alone.
+  /// Seconds that the operations of a run of an FP8 plan take as dot instructions on registers
+  /// alone.
   double run_floor() {
     if (flops_ == 0) flops_ = flops_of_run(*session_, inputs_);
     return e4m3_floor(cpu::matrix_set().name, flops_);
@@ -200,11 +201,13 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "runs of each plan");
   app.add_flag("--steps", options.steps, "where the time goes, steps of the same sizes summed up");
   app.add_flag("--by-step", options.by_step, "every step by its name");
-  app.add_flag("--on-demand", options.on_demand,
-               "runs the first plan once for every line of standard input and prints milliseconds");
-  app.add_flag(
-      "--floor", options.floor,
-      "with --on-demand: times the plan's products as dot instructions on registers alone");
+  CLI::Option* on_demand = app.add_flag(
+      "--on-demand", options.on_demand,
+      "runs the first plan once for every line of standard input and prints milliseconds");
+  app.add_flag("--floor", options.floor,
+               "with --on-demand: times the products of an FP8 plan as dot instructions on "
+               "registers alone")
+      ->needs(on_demand);
   CLI11_PARSE(app, argc, argv);
   try {
     octet::bench::run(options);

@@ -17,7 +17,8 @@ enum class Activation { none, quick_gelu, gelu, gelu_tanh, sigmoid };
 Activation activation_from_name(std::string_view name);
 
 /// E4M3 codes by the bits of an FP16 number: what stands behind the bias, when steps are rounded to
-/// FP16, decides everything that follows, so it is computed once for each such number.
+/// FP16, decides everything that follows, so it is computed once for each such number. Aligned,
+/// because vectors gather it by words.
 struct alignas(64) CodeTable : std::array<uint8_t, 1 << 16> {};
 
 /// What happens to the sums of a product on their way to memory:
