@@ -20,7 +20,7 @@ void request_interrupt() noexcept {
 
 void throw_if_interrupted() {
   if (interrupted.load(std::memory_order_relaxed)) {
-    fail(ErrorCode::interrupted, "interrupted; nothing was written");
+    fail(ErrorCode::interrupted, "interrupted; every file that was written is whole");
   }
 }
 

@@ -67,6 +67,21 @@ TEST(Deploy, VerifiesTheEngines) {
   }
 }
 
+TEST(Deploy, AnInterruptLeavesWholeFilesAndSaysSo) {
+  const test::TemporaryFolder folder;
+  const Outcome outcome = interrupt_octet({"deploy", kSample, "--calib", kSample + "/calib",
+                                           "--backend", "cpu", "-o", (folder / "out").string()},
+                                          "fp16: latency");
+  EXPECT_EQ(outcome.exit_code, 130);
+  EXPECT_NE(outcome.err.find("interrupted; every file that was written is whole"),
+            std::string::npos)
+      << outcome.err;
+  for (const std::string file : {"plan/text.plan", "plan/image.plan", "onnx/image.onnx"}) {
+    const Outcome inspected = run_octet({"inspect", (folder / "out/fp16" / file).string()});
+    EXPECT_EQ(inspected.exit_code, 0) << inspected.err;
+  }
+}
+
 TEST(Deploy, LeavesSelfContainedFolders) {
   for (const char* precision : {"fp16", "fp8"}) {
     for (const char* part : {"checkpoint", "onnx", "plan"}) {

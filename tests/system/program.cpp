@@ -54,8 +54,13 @@ class Running {
     if (failure != 0) throw std::runtime_error("cannot start " OCTET_PROGRAM);
   }
 
-  void interrupt_when_it_speaks() const {
-    while (!std::filesystem::exists(err_) || std::filesystem::file_size(err_) == 0) {
+  void interrupt_when_it_says(const std::string& words) const {
+    const auto said = [&] {
+      if (!std::filesystem::exists(err_)) return false;
+      const std::string err = read_text(err_);
+      return !err.empty() && err.find(words) != std::string::npos;
+    };
+    while (!said()) {
       siginfo_t ended{};
       ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT);
       if (ended.si_pid == process_) return;
@@ -88,9 +93,9 @@ Outcome run_octet_into(const std::string& path, const std::vector<std::string>& 
   return Running(arguments, {}, path).wait();
 }
 
-Outcome interrupt_octet(const std::vector<std::string>& arguments) {
+Outcome interrupt_octet(const std::vector<std::string>& arguments, const std::string& words) {
   const Running program(arguments);
-  program.interrupt_when_it_speaks();
+  program.interrupt_when_it_says(words);
   return program.wait();
 }
 

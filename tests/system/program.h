@@ -27,7 +27,8 @@ Outcome run_octet(const std::vector<std::string>& arguments,
 /// The same with its standard output going to `path`, so that `out` stays empty.
 Outcome run_octet_into(const std::string& path, const std::vector<std::string>& arguments);
 
-/// The same, but sends SIGINT as soon as the program has written to stderr (run it with -v).
-Outcome interrupt_octet(const std::vector<std::string>& arguments);
+/// The same, but sends SIGINT as soon as the program has written `words` (anything, when they are
+/// empty; run it with -v) to stderr.
+Outcome interrupt_octet(const std::vector<std::string>& arguments, const std::string& words = "");
 
 }  // namespace octet::system_test
