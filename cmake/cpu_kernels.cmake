@@ -14,11 +14,14 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     PROPERTIES COMPILE_OPTIONS "${avx512_bf16_options}")
   set_source_files_properties(${PROJECT_SOURCE_DIR}/src/cpu/matrix_amx_bf16.cpp
     PROPERTIES COMPILE_OPTIONS "${avx512_bf16_options};-mamx-tile;-mamx-bf16")
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/src/cpu/epilogue_f16.cpp
+    PROPERTIES COMPILE_OPTIONS "${avx512_bf16_options};-mavx512fp16")
   if(OCTET_TESTS AND NOT OCTET_SANITIZE)
     add_test(NAME cpu/isa_symbols COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM}
       "-DOBJECTS=$<TARGET_OBJECTS:room_cpu>" -P ${PROJECT_SOURCE_DIR}/tests/cpu/isa_symbols.cmake)
   endif()
 else()
   set_source_files_properties(${PROJECT_SOURCE_DIR}/src/cpu/matrix_avx512_bf16.cpp
-    ${PROJECT_SOURCE_DIR}/src/cpu/matrix_amx_bf16.cpp PROPERTIES HEADER_FILE_ONLY ON)
+    ${PROJECT_SOURCE_DIR}/src/cpu/matrix_amx_bf16.cpp
+    ${PROJECT_SOURCE_DIR}/src/cpu/epilogue_f16.cpp PROPERTIES HEADER_FILE_ONLY ON)
 endif()

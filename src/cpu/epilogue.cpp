@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "cpu/epilogue_f16.h"
 #include "cpu/packing.h"
+#include "cpu/vector_targets.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "cpu/epilogue.cpp"
@@ -234,6 +236,11 @@ void fill_code_table(const Epilogue& epilogue, int64_t column, CodeTable& table)
 
 void finish_rows(const Epilogue& epilogue, int64_t first_row, int64_t count, int64_t first_column,
                  const float* sums) {
+#if defined(__x86_64__)
+  if (uses_f16_arithmetic() && finish_rows_f16(epilogue, first_row, count, first_column, sums)) {
+    return;
+  }
+#endif
   HWY_DYNAMIC_DISPATCH(finish_any)(epilogue, first_row, count, first_column, sums);
 }
 

@@ -4,6 +4,7 @@
 #include "cpu/column_vector.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
+#include "cpu/vector_targets.h"
 #include "ops/parameters.h"
 #include "ops/refusals.h"
 
@@ -112,10 +113,12 @@ class LinearPacked final : public runtime::Kernel {
     epilogue_.out_inverse = out_inverse_.data();
   }
 
-  /// Without an activation arithmetic is faster than a table that shares the cache with the rows.
+  /// Without an activation arithmetic is faster than a table that shares the cache with the rows,
+  /// unless FP16 arithmetic finds the place in the table.
   [[nodiscard]] bool gains_from_tables(const Graph& graph, const Node& node) const {
     return graph.value(node.outputs[0]).dtype == DType::f8e4m3 && epilogue_.f16_steps &&
-           epilogue_.activation != Activation::none && !has_input(node, kResidual);
+           (epilogue_.activation != Activation::none || uses_f16_arithmetic()) &&
+           !has_input(node, kResidual);
   }
 
   /// Panels that reach into another section are left to arithmetic.

@@ -13,6 +13,8 @@ const DotKernels& amx_bf16_kernels();
 bool has_avx512_bf16();
 /// The same with AMX tiles of BF16. Asks the operating system for the tile state, once.
 bool has_amx_bf16();
+/// FP16 arithmetic on AVX-512 vectors (AVX512-FP16).
+bool has_avx512_fp16();
 /// Instructions of this processor that multiply INT8 faster than any set here multiplies E4M3
 /// ("AVX512-VNNI"); empty when there are none.
 std::string_view int8_instructions();

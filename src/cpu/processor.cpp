@@ -56,13 +56,16 @@ bool request_tiles() {
 #endif
 }
 
-bool find_avx512_bf16() {
-  if (!saves(kAvx512States)) return false;
+/// AVX-512 F, DQ, BW and VL.
+bool has_avx512() {
   const Registers features = query(7, 0);
-  const bool f_dq_bw_vl = has_bit(features.ebx, 16) && has_bit(features.ebx, 17) &&
-                          has_bit(features.ebx, 30) && has_bit(features.ebx, 31);
-  const bool vbmi = has_bit(features.ecx, 1);
-  return f_dq_bw_vl && vbmi && has_bit(query(7, 1).eax, 5);
+  return saves(kAvx512States) && has_bit(features.ebx, 16) && has_bit(features.ebx, 17) &&
+         has_bit(features.ebx, 30) && has_bit(features.ebx, 31);
+}
+
+bool find_avx512_bf16() {
+  const bool vbmi = has_bit(query(7, 0).ecx, 1);
+  return has_avx512() && vbmi && has_bit(query(7, 1).eax, 5);
 }
 
 bool find_amx_bf16() {
@@ -76,6 +79,11 @@ bool find_amx_bf16() {
 
 bool has_avx512_bf16() {
   static const bool found = find_avx512_bf16();
+  return found;
+}
+
+bool has_avx512_fp16() {
+  static const bool found = has_avx512() && has_bit(query(7, 0).edx, 23);
   return found;
 }
 
@@ -95,6 +103,10 @@ std::string_view int8_instructions() {
 }  // namespace octet::cpu
 
 #else
+
+bool octet::cpu::has_avx512_fp16() {
+  return false;
+}
 
 std::string_view octet::cpu::int8_instructions() {
 #if defined(__ARM_FEATURE_MATMUL_INT8)

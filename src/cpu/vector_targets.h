@@ -10,8 +10,12 @@ namespace octet::cpu {
 /// Highway kernels choose from. "AVX3", "AVX2", "NEON", ...
 std::vector<std::string> vector_targets();
 
-/// For tests: Highway kernels use this target from now on; empty goes back to the best one. Throws
-/// `Error(usage)` for a name that `vector_targets` does not list.
+/// For tests: Highway kernels use this target from now on, and nothing of the processor beyond it;
+/// empty goes back to the best one. Throws `Error(usage)` for a name that `vector_targets` does not
+/// list.
 void force_vector_target(std::string_view name);
+
+/// Whether epilogues round in the processor's FP16 arithmetic (AVX512-FP16).
+bool uses_f16_arithmetic();
 
 }  // namespace octet::cpu
