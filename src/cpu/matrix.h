@@ -42,10 +42,8 @@ struct DotKernels {
   /// `count` consecutive elements of a dtype into the format.
   void (*decode_row)(DType dtype, const std::byte* source, int64_t count, std::byte* target);
   /// `depth` rows of one packed panel (packing.h) into the format: f32 [depth][32], bf16
-  /// [depth / 2][32][2]. Pads to `depth_multiple`. `ahead` is where as many rows lie that will be
-  /// decoded later, for kernels that fetch them meanwhile, or null.
-  void (*decode_panel)(DType dtype, const std::byte* packed, int64_t depth, std::byte* target,
-                       const std::byte* ahead);
+  /// [depth / 2][32][2]. Pads to `depth_multiple`.
+  void (*decode_panel)(DType dtype, const std::byte* packed, int64_t depth, std::byte* target);
   void (*multiply)(const BlockProduct& block);
   /// The same on panels of packed E4M3 codes as they lie in the plan, decoded in registers; null
   /// where a panel is better decoded into a buffer first.

@@ -195,8 +195,7 @@ const DotKernels& f32_kernels() {
             HWY_DYNAMIC_DISPATCH(decode_row)(dtype, source, count, target);
           },
       .decode_panel =
-          [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target,
-             const std::byte* /*ahead*/) {
+          [](DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
             HWY_DYNAMIC_DISPATCH(decode_panel)(dtype, packed, depth, target);
           },
       .multiply =

@@ -235,10 +235,8 @@ void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, cons
     block.ahead = slice_after(group, next, k + depth);
     block.panels = direct ? weights_.panel(group.first_panel, k) : part.panels;
     for (int64_t i = 0; !direct && i < group.panels; ++i) {
-      const std::byte* ahead =
-          block.ahead == nullptr ? nullptr : block.ahead + i * block.ahead_stride;
       kernels_->decode_panel(weights_.dtype, weights_.panel(group.first_panel + i, k), depth,
-                             part.panels + i * block.panel_stride, ahead);
+                             part.panels + i * block.panel_stride);
     }
     multiply_(block);
     block.accumulate = true;

@@ -330,7 +330,7 @@ const DotKernels& emulated_amx() {
     }
   };
   static constexpr auto kDecodePanel = [](DType dtype, const std::byte* packed, int64_t depth,
-                                          std::byte* target, const std::byte* /*ahead*/) {
+                                          std::byte* target) {
     const int64_t padded = (depth + 31) / 32 * 32;
     std::memset(target, 0, static_cast<size_t>(padded * 64));
     kDecode(dtype, packed, (depth + 1) / 2 * 64, target);
