@@ -19,6 +19,9 @@ constexpr int64_t kSliceMultiple = 64;  ///< elements; what every kernel takes w
 static_assert(kPanelColumns == LookUps::kColumns);
 /// Sums of a block (36 KiB for each panel) stay in the second-level cache too.
 constexpr int64_t kBlockRows = 288;
+/// Rows that are finished panel by panel: few enough that what is read and written beside the sums,
+/// a stretch of each row, is a stream to the processor, and enough to do a panel's columns at once.
+constexpr int64_t kRowsAtOnce = 16;
 constexpr int64_t kCacheLine = 64;
 
 int64_t ceil_div(int64_t a, int64_t b) {
@@ -250,16 +253,27 @@ void Product::finish_group(const Epilogue& epilogue, const Group& group, const B
   part.look_ups.finish();  // what the products did not get to
   for (int64_t i = 0; i < group.panels; ++i) {
     const int64_t column = (group.first_panel + i) * kPanelColumns;
+    if (!leaves_look_ups(epilogue, column)) continue;
     const float* sums = block.sums + i * block.sums_stride;
-    const bool whole = column + kPanelColumns <= epilogue.columns;
-    if (kernels_->looks_up && whole && epilogue.table(column) != nullptr) {
-      uint16_t* indices = part.indices + i * block.sums_stride;
-      part.look_ups.add(
-          finish_to_indices(epilogue, group.first_row, group.rows, column, sums, indices));
-    } else {
-      finish_rows(epilogue, group.first_row, group.rows, column, sums);
+    uint16_t* indices = part.indices + i * block.sums_stride;
+    part.look_ups.add(
+        finish_to_indices(epilogue, group.first_row, group.rows, column, sums, indices));
+  }
+  for (int64_t row = 0; row < group.rows; row += kRowsAtOnce) {
+    const int64_t count = std::min(kRowsAtOnce, group.rows - row);
+    for (int64_t i = 0; i < group.panels; ++i) {
+      const int64_t column = (group.first_panel + i) * kPanelColumns;
+      if (leaves_look_ups(epilogue, column)) continue;
+      const float* sums = block.sums + i * block.sums_stride + row * kPanelColumns;
+      finish_rows(epilogue, group.first_row + row, count, column, sums);
     }
   }
+}
+
+/// Whether the look-ups of the panel with this first column wait for later products.
+bool Product::leaves_look_ups(const Epilogue& epilogue, int64_t column) const {
+  const bool whole = column + kPanelColumns <= epilogue.columns;
+  return kernels_->looks_up && whole && epilogue.table(column) != nullptr;
 }
 
 }  // namespace octet::cpu

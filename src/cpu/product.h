@@ -60,6 +60,7 @@ class Product {
                  const Group& next, Part& part) const;
   void finish_group(const Epilogue& epilogue, const Group& group, const BlockProduct& block,
                     Part& part) const;
+  [[nodiscard]] bool leaves_look_ups(const Epilogue& epilogue, int64_t column) const;
   [[nodiscard]] const std::byte* slice_after(const Group& group, const Group& next,
                                              int64_t k) const;
 
