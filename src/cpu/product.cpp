@@ -15,6 +15,9 @@ namespace {
 // decoded, half of that as codes) stay in the second-level cache, and rows are read once per group
 // instead of once per panel.
 constexpr int64_t kSliceBytes = 1024;
+/// So few rows take slices of twice the length, in groups of half the width: fewer rounds of sums,
+/// and weights, whose reading then decides, come in longer stretches.
+constexpr int64_t kFewRows = 16;
 constexpr int64_t kSliceMultiple = 64;  ///< elements; what every kernel takes without a remainder
 static_assert(kPanelColumns == LookUps::kColumns);
 /// Sums of a block (36 KiB for each panel) stay in the second-level cache too.
@@ -31,9 +34,10 @@ int64_t round_up(int64_t a, int64_t b) {
   return ceil_div(a, b) * b;
 }
 
-/// Elements of K in a slice. Slices are as even as can be: each costs a round of sums.
-int64_t slice_depth(int64_t depth, int64_t element_bytes) {
-  const int64_t slices = std::max<int64_t>(1, ceil_div(depth * element_bytes, kSliceBytes));
+/// Elements of K in a slice of at most so many bytes of a row. Slices are as even as can be: each
+/// costs a round of sums.
+int64_t slice_depth(int64_t depth, int64_t element_bytes, int64_t slice_bytes) {
+  const int64_t slices = std::max<int64_t>(1, ceil_div(depth * element_bytes, slice_bytes));
   return round_up(ceil_div(depth, slices), kSliceMultiple);
 }
 
@@ -57,6 +61,8 @@ struct Product::Blocking {
   int64_t row_blocks;
   int64_t units;
   int64_t parts;
+  int64_t group_panels;
+  int64_t slice_bytes;
   // Scratch of one part.
   int64_t sums_bytes;
   int64_t panels_bytes;
@@ -114,10 +120,13 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // Not the rows of the largest block: fewer rows may make larger blocks, and a workspace for many
   // rows must do for fewer.
   const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
+  const int64_t longer = rows <= kFewRows ? 2 : 1;
   return {rows,
           row_blocks,
           units,
           std::min(threads, units),
+          kernels_->group_panels / longer,
+          kSliceBytes * longer,
           kernels_->group_panels * sums,
           kernels_->group_panels * (decodes() ? kSliceBytes * kPanelColumns : 0),
           kernels_->group_panels * (kernels_->looks_up ? sums / 2 : 0)};
@@ -184,7 +193,7 @@ Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& ne
   do {
     if (unit >= cut.units) return {};
     const int64_t share = (cut.units - unit) / (2 * cut.parts);
-    count = std::min(std::clamp<int64_t>(share, 1, kernels_->group_panels), panels - unit % panels);
+    count = std::min(std::clamp<int64_t>(share, 1, cut.group_panels), panels - unit % panels);
   } while (!next_unit.compare_exchange_weak(unit, unit + count));
   const int64_t block = unit / panels;
   const int64_t first_row = cut.rows * block / cut.row_blocks;
@@ -203,7 +212,7 @@ void Product::run_units(const PreparedRows& rows, const Epilogue& epilogue, cons
   Group group = take_group(cut, next_unit);
   while (group.panels > 0) {
     const Group next = take_group(cut, next_unit);
-    run_group(rows, epilogue, group, next, part);
+    run_group(rows, epilogue, cut, group, next, part);
     group = next;
   }
   part.look_ups.finish();
@@ -215,21 +224,22 @@ const std::byte* Product::slice_after(const Group& group, const Group& next, int
   return next.panels > 0 ? weights_.panel(next.first_panel) : nullptr;
 }
 
-void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                        const Group& next, Part& part) const {
+void Product::run_group(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
+                        const Group& group, const Group& next, Part& part) const {
   const bool direct = !decodes();
   const int64_t element = kernels_->element_bytes;
   BlockProduct block;
   block.row_stride = rows.stride;
   block.row_count = group.rows;
   block.panel_count = group.panels;
-  block.panel_stride = direct ? weights_.slice_bytes(weights_.depth) : kSliceBytes * kPanelColumns;
+  block.panel_stride =
+      direct ? weights_.slice_bytes(weights_.depth) : cut.slice_bytes * kPanelColumns;
   block.sums = part.sums;
   block.sums_stride = group.rows * kPanelColumns;
   block.ahead_step = kPanelColumns * static_cast<int64_t>(size_of(weights_.dtype));
   block.ahead_stride = weights_.slice_bytes(weights_.depth);
   block.look_ups = &part.look_ups;
-  const int64_t slice = slice_depth(weights_.depth, element);
+  const int64_t slice = slice_depth(weights_.depth, element, cut.slice_bytes);
   int64_t k = 0;
   do {
     const int64_t depth = std::min(weights_.depth - k, slice);

@@ -56,8 +56,8 @@ class Product {
   [[nodiscard]] Group take_group(const Blocking& cut, std::atomic<int64_t>& next_unit) const;
   void run_units(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
                  std::atomic<int64_t>& next_unit, std::byte* scratch) const;
-  void run_group(const PreparedRows& rows, const Epilogue& epilogue, const Group& group,
-                 const Group& next, Part& part) const;
+  void run_group(const PreparedRows& rows, const Epilogue& epilogue, const Blocking& cut,
+                 const Group& group, const Group& next, Part& part) const;
   void finish_group(const Epilogue& epilogue, const Group& group, const BlockProduct& block,
                     Part& part) const;
   [[nodiscard]] bool leaves_look_ups(const Epilogue& epilogue, int64_t column) const;
