@@ -82,13 +82,15 @@ HWY_INLINE V quotient(D /*d*/, V a, V b, V inverse) {
   return hn::MulAdd(hn::NegMulAdd(product, b, a), inverse, product);
 }
 
-/// The codes of value / scale.
+/// Stores the codes of value / scale, given 1 / scale.
 template <class D, class V>
-HWY_INLINE hn::Vec<hn::RebindToSigned<D>> encode_e4m3_quotient(D d, V value, V scale, V inverse) {
+HWY_INLINE void store_e4m3_quotient(D d, V value, V scale, V inverse, uint8_t* target) {
   // Infinity leaves a NaN of any sign, which counts as what is above 448.
   const auto magnitude = hn::Abs(quotient(d, value, scale, inverse));
   const hn::RebindToSigned<D> di;
-  return signed_e4m3(d, value, encode_e4m3_magnitude(d, hn::BitCast(di, magnitude)));
+  const auto code = signed_e4m3(d, value, encode_e4m3_magnitude(d, hn::BitCast(di, magnitude)));
+  const hn::Rebind<uint8_t, D> du8;
+  hn::StoreU(hn::DemoteTo(du8, code), du8, target);
 }
 
 /// Float to IEEE half bits in the low 16 bits of each lane, for targets without the instruction.

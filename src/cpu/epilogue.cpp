@@ -69,10 +69,9 @@ HWY_INLINE V activated(D d, const Epilogue& e, V alpha, V y) {
 /// Codes of y / out_scale.
 template <class D, class V>
 HWY_INLINE void store_codes(D d, const Epilogue& e, int64_t column, V y, uint8_t* out) {
-  const hn::Rebind<uint8_t, D> du8;
   const auto scale = hn::Load(d, e.out_scale + column);
   const auto inverse = hn::Load(d, e.out_inverse + column);
-  hn::StoreU(hn::DemoteTo(du8, encode_e4m3_quotient(d, y, scale, inverse)), du8, out);
+  store_e4m3_quotient(d, y, scale, inverse, out);
 }
 
 /// One row of the panel from column `first` on: 32 columns, `residual` and `out` at its first
