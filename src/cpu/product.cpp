@@ -22,6 +22,8 @@ constexpr int64_t kSliceMultiple = 64;  ///< elements; what every kernel takes w
 static_assert(kPanelColumns == LookUps::kColumns);
 /// Sums of a block (36 KiB for each panel) stay in the second-level cache too.
 constexpr int64_t kBlockRows = 288;
+/// Rows of more bytes do not stay in that cache from one group to the next.
+constexpr int64_t kStayingBytes = 1 << 20;
 /// Rows that are finished panel by panel: few enough that what is read and written beside the sums,
 /// a stretch of each row, is a stream to the processor, and enough to do a panel's columns at once.
 constexpr int64_t kRowsAtOnce = 16;
@@ -61,7 +63,8 @@ struct Product::Blocking {
   int64_t row_blocks;
   int64_t units;
   int64_t parts;
-  int64_t group_panels;
+  int64_t least_panels;  ///< of a group
+  int64_t most_panels;
   int64_t slice_bytes;
   // Scratch of one part.
   int64_t sums_bytes;
@@ -120,12 +123,18 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // Not the rows of the largest block: fewer rows may make larger blocks, and a workspace for many
   // rows must do for fewer.
   const int64_t sums = std::min(rows, kBlockRows) * kPanelColumns * int64_t{sizeof(float)};
+  const int64_t parts = std::min(threads, units);
   const int64_t longer = rows <= kFewRows ? 2 : 1;
+  const int64_t most_panels = kernels_->group_panels / longer;
+  // Small groups at the end let all parts end together, but each reads its rows anew.
+  const int64_t row_bytes = weights_.depth * kernels_->element_bytes;
+  const bool stay = ceil_div(rows, row_blocks) * row_bytes <= kStayingBytes;
   return {rows,
           row_blocks,
           units,
-          std::min(threads, units),
-          kernels_->group_panels / longer,
+          parts,
+          stay ? 1 : std::clamp<int64_t>(units / parts, 1, most_panels / 2),
+          most_panels,
           kSliceBytes * longer,
           kernels_->group_panels * sums,
           kernels_->group_panels * (decodes() ? kSliceBytes * kPanelColumns : 0),
@@ -193,7 +202,7 @@ Product::Group Product::take_group(const Blocking& cut, std::atomic<int64_t>& ne
   do {
     if (unit >= cut.units) return {};
     const int64_t share = (cut.units - unit) / (2 * cut.parts);
-    count = std::min(std::clamp<int64_t>(share, 1, cut.group_panels), panels - unit % panels);
+    count = std::min(std::clamp(share, cut.least_panels, cut.most_panels), panels - unit % panels);
   } while (!next_unit.compare_exchange_weak(unit, unit + count));
   const int64_t block = unit / panels;
   const int64_t first_row = cut.rows * block / cut.row_blocks;
