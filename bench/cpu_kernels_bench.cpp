@@ -1,13 +1,12 @@
 // Matrix products of the CPU backend on CLIP's shapes: GFLOP/s and the share of the peak that this
-// machine reaches with registers alone: of_peak over all runs, left_alone in the best of every 50,
-// against the peak at that moment. Every product is checked against float64 before it is timed.
+// machine reaches with registers alone: of_peak over all runs, left_alone in the shortest.
+// Every product is checked against float64 before it is timed.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -147,33 +146,30 @@ class Work {
   Epilogue epilogue_;
 };
 
-/// What one run reaches of the peak right before and after it, for many runs. On a machine that
-/// others use, the highest shares are those of the moments in which it was left alone.
-class SharesBeside {
+/// The shortest of many runs and of bursts of registers alone between them. On a machine that
+/// others use, the two tell what the product reaches when it is left alone.
+class Shortest {
  public:
-  explicit SharesBeside(const MatrixSet& set) : set_(set) {}
+  explicit Shortest(const MatrixSet& set) : set_(set) {}
 
   /// Runs `work` and returns its seconds.
   double run(Work& work) {
-    const double before = e4m3_floor(set_.name, work.flops() / kPart);
+    burst_ = std::min(burst_, e4m3_floor(set_.name, work.flops() / kBursts));
     const auto start = std::chrono::steady_clock::now();
     work.run();
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-    const double after = e4m3_floor(set_.name, work.flops() / kPart);
-    shares_.push_back(kPart * std::min(before, after) / passed.count());
+    run_ = std::min(run_, passed.count());
     return passed.count();
   }
 
-  /// What one run in `runs` reaches.
-  [[nodiscard]] double one_in(size_t runs) {
-    std::ranges::sort(shares_, std::greater());
-    return shares_[shares_.size() / runs];
-  }
+  /// Share of the peak.
+  [[nodiscard]] double share() const { return kBursts * burst_ / run_; }
 
  private:
-  static constexpr double kPart = 16;  ///< the peak is measured with so small a part of the work
+  static constexpr double kBursts = 16;  ///< that do as many operations as a run
   const MatrixSet& set_;
-  std::vector<double> shares_;
+  double burst_ = 1e30;
+  double run_ = 1e30;
 };
 
 void multiply(benchmark::State& state, const MatrixSet& set, const Problem& problem, DType x_type,
@@ -184,14 +180,14 @@ void multiply(benchmark::State& state, const MatrixSet& set, const Problem& prob
     return state.SkipWithError(fmt::format("wrong result: {}", work.error()).c_str());
   }
   work.finish_with(finish);
-  SharesBeside beside(set);
-  for (auto _ : state) state.SetIterationTime(beside.run(work));
+  Shortest shortest(set);
+  for (auto _ : state) state.SetIterationTime(shortest.run(work));
   const auto runs = static_cast<double>(state.iterations());
   const auto rate = benchmark::Counter::kIsRate;
   state.counters["B/s"] = benchmark::Counter(work.bytes() * runs, rate);
   state.counters["GFLOP/s"] = benchmark::Counter(work.flops() * runs / 1e9, rate);
   state.counters["of_peak"] = benchmark::Counter(work.flops() * runs / peak, rate);
-  if (x_type == DType::f8e4m3) state.counters["left_alone"] = beside.one_in(50);
+  if (x_type == DType::f8e4m3) state.counters["left_alone"] = shortest.share();
 }
 
 void register_product(const std::string& label, const MatrixSet& set, const Problem& problem,
