@@ -4,7 +4,6 @@
 #include "cpu/column_vector.h"
 #include "cpu/fast_kernels.h"
 #include "cpu/product.h"
-#include "cpu/vector_targets.h"
 #include "ops/parameters.h"
 #include "ops/refusals.h"
 
@@ -22,6 +21,8 @@ constexpr size_t kResidual = 4;
 
 /// Rows that are decoded and multiplied in one go: more would leave the caches between the two.
 constexpr int64_t kRowsAtOnce = 576;
+/// Rows for which fetching a table pays where arithmetic could do without (there is no activation).
+constexpr int64_t kRowsForTable = 128;
 
 Refusal refuse(const Graph& graph, const Node& node) {
   if (auto reason = refuse_dtype(graph, node, kX, {DType::f32, DType::f16, DType::f8e4m3})) {
@@ -64,7 +65,7 @@ class LinearPacked final : public runtime::Kernel {
     epilogue_.stride = product_.weights().columns;
     const auto sections = linear_sections(octet::context_of(graph, node), epilogue_.columns);
     set_sections(sections);
-    if (gains_from_tables(graph, node)) fill_tables(sections);
+    if (has_tables(graph, node)) fill_tables(sections);
   }
 
   [[nodiscard]] size_t workspace_bytes(std::span<const Operand> inputs,
@@ -91,6 +92,7 @@ class LinearPacked final : public runtime::Kernel {
       epilogue.residual = row_of(args.inputs[kResidual], first);
       epilogue.residual_dtype = args.inputs[kResidual].dtype;
     }
+    if (epilogue.activation == Activation::none && count < kRowsForTable) epilogue.tables = nullptr;
     epilogue.out = row_of(args.outputs[0], first);
     epilogue.out_dtype = args.outputs[0].dtype;
     product_.run(rows, epilogue, args.workspace.subspan(rows_bytes));
@@ -113,11 +115,9 @@ class LinearPacked final : public runtime::Kernel {
     epilogue_.out_inverse = out_inverse_.data();
   }
 
-  /// Without an activation arithmetic is faster than a table that shares the cache with the rows,
-  /// unless FP16 arithmetic finds the place in the table.
-  [[nodiscard]] bool gains_from_tables(const Graph& graph, const Node& node) const {
+  /// Whether the bits behind the bias decide what is stored.
+  [[nodiscard]] bool has_tables(const Graph& graph, const Node& node) const {
     return graph.value(node.outputs[0]).dtype == DType::f8e4m3 && epilogue_.f16_steps &&
-           (epilogue_.activation != Activation::none || uses_f16_arithmetic()) &&
            !has_input(node, kResidual);
   }
 
