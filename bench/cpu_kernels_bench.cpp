@@ -75,22 +75,31 @@ enum class Finish {
   residual,   ///< fc2 and out_proj: added to FP16 values, steps in FP16
 };
 
+struct Case {
+  MatrixSet set;
+  Problem problem;
+  DType x;
+  DType w;
+  Finish finish;
+  double peak;  ///< FLOP/s
+};
+
 /// One product with all that it reads and writes.
 class Work {
  public:
-  Work(const MatrixSet& set, const Problem& problem, DType x_type, DType w_type)
-      : problem_(problem),
-        x_(random_tensor(x_type, {problem.rows, problem.depth}, 1)),
-        w_(random_tensor(w_type, {problem.depth, problem.columns}, 2)),
+  explicit Work(const Case& c)
+      : problem_(c.problem),
+        x_(random_tensor(c.x, {c.problem.rows, c.problem.depth}, 1)),
+        w_(random_tensor(c.w, {c.problem.depth, c.problem.columns}, 2)),
         packed_(pack_matrix(w_)),
-        product_(set, x_type, view_packed(packed_)),
-        workspace_(DType::u8, {static_cast<int64_t>(product_.rows_bytes(problem.rows) +
-                                                    product_.scratch_bytes(problem.rows))}),
-        y_(static_cast<size_t>(problem.rows * problem.columns)) {
+        product_(c.set, c.x, view_packed(packed_)),
+        workspace_(DType::u8, {static_cast<int64_t>(product_.rows_bytes(problem_.rows) +
+                                                    product_.scratch_bytes(problem_.rows))}),
+        y_(static_cast<size_t>(problem_.rows * problem_.columns)) {
     epilogue_.scale = ones_.data();
     epilogue_.bias = zeros_.data();
-    epilogue_.columns = problem.columns;
-    epilogue_.stride = problem.columns;
+    epilogue_.columns = problem_.columns;
+    epilogue_.stride = problem_.columns;
     epilogue_.out = reinterpret_cast<std::byte*>(y_.data());
   }
 
@@ -172,69 +181,66 @@ class Shortest {
   double run_ = 1e30;
 };
 
-void multiply(benchmark::State& state, const MatrixSet& set, const Problem& problem, DType x_type,
-              DType w_type, Finish finish, double peak) {
-  Work work(set, problem, x_type, w_type);
+void multiply(benchmark::State& state, const Case& c) {
+  Work work(c);
   work.run();
   if (work.error() > 2e-6) {
     return state.SkipWithError(fmt::format("wrong result: {}", work.error()).c_str());
   }
-  work.finish_with(finish);
-  Shortest shortest(set);
+  work.finish_with(c.finish);
+  Shortest shortest(c.set);
   for (auto _ : state) state.SetIterationTime(shortest.run(work));
   const auto runs = static_cast<double>(state.iterations());
   const auto rate = benchmark::Counter::kIsRate;
   state.counters["B/s"] = benchmark::Counter(work.bytes() * runs, rate);
   state.counters["GFLOP/s"] = benchmark::Counter(work.flops() * runs / 1e9, rate);
-  state.counters["of_peak"] = benchmark::Counter(work.flops() * runs / peak, rate);
-  if (x_type == DType::f8e4m3) state.counters["left_alone"] = shortest.share();
-}
-
-void register_product(const std::string& label, const MatrixSet& set, const Problem& problem,
-                      DType x, DType w, Finish finish, double peak) {
-  benchmark::RegisterBenchmark(label.c_str(), multiply, set, problem, x, w, finish, peak)
-      ->UseManualTime()
-      ->MinTime(0.3)
-      ->Unit(benchmark::kMillisecond);
+  state.counters["of_peak"] = benchmark::Counter(work.flops() * runs / c.peak, rate);
+  if (c.x == DType::f8e4m3) state.counters["left_alone"] = shortest.share();
 }
 
 std::string label_of(std::string_view set, std::string_view name, const Problem& problem) {
   return fmt::format("{}/{}/M{}/N{}/K{}", set, name, problem.rows, problem.columns, problem.depth);
 }
 
+template <typename Run>
+void register_run(const std::string& label, Run run) {
+  benchmark::RegisterBenchmark(label.c_str(), run)
+      ->UseManualTime()
+      ->MinTime(0.3)
+      ->Unit(benchmark::kMillisecond);
+}
+
+void register_case(std::string_view name, const Case& c) {
+  const auto run = [c](benchmark::State& state) { multiply(state, c); };
+  register_run(label_of(c.set.name, name, c.problem), run);
+}
+
 void register_products(const MatrixSet& set, const char* name, DType x, DType w, double peak) {
   for (const Problem& problem : kProblems) {
-    register_product(label_of(set.name, name, problem), set, problem, x, w, Finish::floats, peak);
+    register_case(name, {set, problem, x, w, Finish::floats, peak});
   }
 }
 
 /// FP8 products of the image tower with what stands behind them there.
 void register_finished(const MatrixSet& set, double peak) {
-  const auto add = [&](const char* name, const Problem& problem, Finish finish) {
-    register_product(label_of(set.name, name, problem), set, problem, DType::f8e4m3, DType::f8e4m3,
-                     finish, peak);
-  };
-  add("fc1", {257, 4096, 1024}, Finish::looked_up);
-  add("fc2", {257, 1024, 4096}, Finish::residual);
-  add("out_proj", {257, 1024, 1024}, Finish::residual);
+  constexpr DType kCodes = DType::f8e4m3;
+  register_case("fc1", {set, {257, 4096, 1024}, kCodes, kCodes, Finish::looked_up, peak});
+  register_case("fc2", {set, {257, 1024, 4096}, kCodes, kCodes, Finish::residual, peak});
+  register_case("out_proj", {set, {257, 1024, 1024}, kCodes, kCodes, Finish::residual, peak});
 }
 
 /// The set for every processor, E4M3 and FP32, on each vector instruction set that it may choose.
 void register_targets(double peak) {
-  static constexpr Problem kProblem{257, 1024, 1024};
   const MatrixSet& set = *std::ranges::find(matrix_sets(), "highway", &MatrixSet::name);
   for (const std::string& target : vector_targets()) {
     for (const DType dtype : {DType::f32, DType::f8e4m3}) {
-      const std::string label = label_of("highway-" + target, name_of(dtype), kProblem);
-      const auto run = [&set, target, dtype, peak](benchmark::State& state) {
+      const Case c{set, {257, 1024, 1024}, dtype, dtype, Finish::floats, peak};
+      const auto run = [target, c](benchmark::State& state) {
         force_vector_target(target);
-        multiply(state, set, kProblem, dtype, dtype, Finish::floats, peak);
+        multiply(state, c);
         force_vector_target("");
       };
-      benchmark::RegisterBenchmark(label.c_str(), run)
-          ->UseManualTime()
-          ->MinTime(0.3)
-          ->Unit(benchmark::kMillisecond);
+      register_run(label_of("highway-" + target, name_of(dtype), c.problem), run);
     }
   }
 }

@@ -159,7 +159,8 @@ class TileProduct {
 
   /// Of the tile of sums in register `tile`.
   static constexpr int64_t offset_of(int tile) {
-    return tile / 2 * kTileRows * kPanelColumns + tile % 2 * 16;
+    const int64_t column = tile % 2 == 0 ? 0 : 16;
+    return tile / 2 * kTileRows * kPanelColumns + column;
   }
 
   template <bool Lower>
