@@ -100,7 +100,7 @@ inline void decode_row_bf16(DType dtype, const std::byte* source, int64_t count,
 
 /// How far ahead of the codes that are decoded others are asked for: codes that nobody has asked
 /// for before are decoded in two thirds of the time so.
-constexpr int64_t kCodesAhead = 8192;
+inline constexpr int64_t kCodesAhead = 8192;
 
 /// Packed panels keep the order of pairs, so a panel is one long row.
 template <int DepthMultiple>
