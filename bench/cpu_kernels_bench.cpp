@@ -1,6 +1,7 @@
 // Matrix products of the CPU backend on CLIP's shapes: GFLOP/s and the share of the peak that this
 // machine reaches with registers alone: of_peak over all runs, left_alone in the shortest.
-// Every product is checked against float64 before it is timed.
+// Every product is checked against float64 before it is timed, and what stands behind it against
+// its steps one by one.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -103,9 +104,10 @@ class Work {
     epilogue_.out = reinterpret_cast<std::byte*>(y_.data());
   }
 
-  /// From now on the result is finished so, and `error` has no meaning.
+  /// From now on the result is finished so. To be called behind `run`, once.
   void finish_with(Finish finish) {
     if (finish == Finish::floats) return;
+    sums_ = y_;
     epilogue_.f16_steps = true;
     std::ranges::fill(ones_.values(), 1.0F / 32);  // random sums stay far from infinity
     if (finish == Finish::residual) {
@@ -130,7 +132,26 @@ class Work {
     product_.run(rows, epilogue_, bytes.subspan(rows_bytes));
   }
 
+  /// Of floats.
   [[nodiscard]] double error() const { return sampled_error(x_, w_, y_); }
+
+  /// How many finished elements are not what their sums give, step by step.
+  [[nodiscard]] int64_t wrong_elements() const {
+    int64_t wrong = 0;
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      const float scaled = round_to_f16(sums_[i] * ones_.data()[0]);
+      if (epilogue_.out_dtype == DType::f16) {
+        const auto* out = reinterpret_cast<const uint16_t*>(y_.data());
+        const float added = scaled + element_as_f32(residual_, static_cast<int64_t>(i));
+        wrong += out[i] != f32_to_f16(added) ? 1 : 0;
+      } else {
+        const auto* out = reinterpret_cast<const uint8_t*>(y_.data());
+        wrong += out[i] != (*table_)[f32_to_f16(scaled + 0.0F)] ? 1 : 0;
+      }
+    }
+    return wrong;
+  }
+
   [[nodiscard]] double flops() const {
     return 2.0 * static_cast<double>(problem_.rows * problem_.columns * problem_.depth);
   }
@@ -147,6 +168,7 @@ class Work {
   Product product_;
   Tensor workspace_;
   std::vector<float> y_;
+  std::vector<float> sums_;
   ColumnVector ones_ = column_vector(nullptr, problem_.columns, 1.0F);
   ColumnVector zeros_ = column_vector(nullptr, problem_.columns, 0.0F);
   Tensor residual_ = random_tensor(DType::f16, {problem_.rows, problem_.columns}, 3);
@@ -188,6 +210,10 @@ void multiply(benchmark::State& state, const Case& c) {
     return state.SkipWithError(fmt::format("wrong result: {}", work.error()).c_str());
   }
   work.finish_with(c.finish);
+  work.run();
+  if (work.wrong_elements() > 0) {
+    return state.SkipWithError(fmt::format("{} wrong elements", work.wrong_elements()).c_str());
+  }
   Shortest shortest(c.set);
   for (auto _ : state) state.SetIterationTime(shortest.run(work));
   const auto runs = static_cast<double>(state.iterations());

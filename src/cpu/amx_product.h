@@ -14,6 +14,7 @@ namespace {
 ///   configure(upper, lower)   rows of registers 0, 1, 4 (upper) and 2, 3, 5 (lower); 6, 7 have 16
 ///   zero<T>(), load<T>(from, stride), store<T>(to, stride)
 ///   stream<T>(from, stride)   a load that leaves the first-level cache to others
+///   ask<L>(line)              fetches a cache line into the cache of level L
 ///   dot<C, A, B>()            C[m][n] += sum over 16 pairs of A[m][pair] * B[pair][n]
 ///   release()
 /// Registers 0..3 are the sums of 2 x 2 tiles, 4 and 5 rows, 6 and 7 the halves of a panel.
@@ -77,7 +78,7 @@ class TileProduct {
 
   [[nodiscard]] Operands operands(int64_t row, int64_t panel) const {
     // Each pair of tiles of rows asks for another part.
-    const int64_t part = row / kPairRows * (block_.depth / kTileDepth) * kBytesAsked;
+    const int64_t part = row / kPairRows * (block_.depth / kTileDepth - 1) * kBytesAsked;
     return {block_.rows + row * block_.row_stride, block_.panels + panel * block_.panel_stride,
             block_.sums + panel * block_.sums_stride + row * kPanelColumns,
             block_.ahead == nullptr ? nullptr : block_.ahead + panel * block_.ahead_stride + part};
@@ -93,7 +94,7 @@ class TileProduct {
       if (step <= kPairRows / kRowsAsked) {
         ask_for<1>(next_sums + (step - 1) * kRowsAsked * kPanelColumns, kRowsAsked * kSumStride);
       }
-      if (now.ahead != nullptr) ask_for<2>(now.ahead + step * kBytesAsked, kBytesAsked);
+      if (now.ahead != nullptr) ask_for<2>(now.ahead + (step - 1) * kBytesAsked, kBytesAsked);
       multiply_and_load<Lower>(now.rows + 2 * k, now.panel + k / 2 * kPairStride);
     }
   }
@@ -106,7 +107,7 @@ class TileProduct {
   template <int Level>
   static void ask_for(const void* memory, int64_t bytes) {
     for (int64_t byte = 0; byte < bytes; byte += 64) {
-      __builtin_prefetch(static_cast<const std::byte*>(memory) + byte, 0, 4 - Level);
+      Tiles::template ask<Level>(static_cast<const std::byte*>(memory) + byte);
     }
   }
 

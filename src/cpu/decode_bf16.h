@@ -91,11 +91,16 @@ inline void decode_codes(const std::byte* codes, int64_t count, std::byte* targe
   _mm512_mask_storeu_epi16(target + 2 * i + 64, static_cast<__mmask32>(present >> 32), second);
 }
 
-/// Codes or BF16 values to BF16.
+/// Codes (`ahead` as above) or BF16 values to BF16.
+inline void decode_bf16(DType dtype, const std::byte* source, int64_t count, std::byte* target,
+                        int64_t ahead) {
+  if (dtype == DType::f8e4m3) return decode_codes(source, count, target, ahead);
+  std::memcpy(target, source, static_cast<size_t>(count) * 2);
+}
+
 inline void decode_row_bf16(DType dtype, const std::byte* source, int64_t count,
                             std::byte* target) {
-  if (dtype == DType::f8e4m3) return decode_codes(source, count, target, 0);
-  std::memcpy(target, source, static_cast<size_t>(count) * 2);
+  decode_bf16(dtype, source, count, target, 0);
 }
 
 /// How far ahead of the codes that are decoded others are asked for: codes that nobody has asked
@@ -107,12 +112,7 @@ template <int DepthMultiple>
 void decode_panel_bf16(DType dtype, const std::byte* packed, int64_t depth, std::byte* target) {
   const int64_t pairs = (depth + 1) / 2;
   const int64_t padded = (depth + DepthMultiple - 1) / DepthMultiple * DepthMultiple / 2;
-  const int64_t count = pairs * 2 * kPanelColumns;
-  if (dtype == DType::f8e4m3) {
-    decode_codes(packed, count, target, kCodesAhead);
-  } else {
-    decode_row_bf16(dtype, packed, count, target);
-  }
+  decode_bf16(dtype, packed, pairs * 2 * kPanelColumns, target, kCodesAhead);
   std::memset(target + pairs * 4 * kPanelColumns, 0,
               static_cast<size_t>((padded - pairs) * 4 * kPanelColumns));
 }

@@ -57,6 +57,11 @@ struct HardwareTiles {
     if constexpr (T == 7) _tile_stream_loadd(7, from, stride);
   }
 
+  template <int Level>
+  static void ask(const std::byte* line) {
+    __builtin_prefetch(line, 0, 4 - Level);
+  }
+
   template <int T>
   static void store(void* to, int64_t stride) {
     if constexpr (T == 0) _tile_stored(0, to, stride);

@@ -26,7 +26,7 @@ constexpr int64_t kBlockRows = 288;
 constexpr int64_t kStayingBytes = 1 << 20;
 /// Rows that are finished panel by panel: few enough that what is read and written beside the sums,
 /// a stretch of each row, is a stream to the processor, and enough to do a panel's columns at once.
-constexpr int64_t kRowsAtOnce = 16;
+constexpr int64_t kFinishedRows = 16;
 constexpr int64_t kCacheLine = 64;
 
 int64_t ceil_div(int64_t a, int64_t b) {
@@ -129,16 +129,16 @@ Product::Blocking Product::blocking(int64_t rows) const {
   // Small groups at the end let all parts end together, but each reads its rows anew.
   const int64_t row_bytes = weights_.depth * kernels_->element_bytes;
   const bool stay = ceil_div(rows, row_blocks) * row_bytes <= kStayingBytes;
-  return {rows,
-          row_blocks,
-          units,
-          parts,
-          stay ? 1 : std::clamp<int64_t>(units / parts, 1, most_panels / 2),
-          most_panels,
-          kSliceBytes * longer,
-          kernels_->group_panels * sums,
-          kernels_->group_panels * (decodes() ? kSliceBytes * kPanelColumns : 0),
-          kernels_->group_panels * (kernels_->looks_up ? sums / 2 : 0)};
+  return {.rows = rows,
+          .row_blocks = row_blocks,
+          .units = units,
+          .parts = parts,
+          .least_panels = stay ? 1 : std::clamp<int64_t>(units / parts, 1, most_panels / 2),
+          .most_panels = most_panels,
+          .slice_bytes = kSliceBytes * longer,
+          .sums_bytes = kernels_->group_panels * sums,
+          .panels_bytes = kernels_->group_panels * (decodes() ? kSliceBytes * kPanelColumns : 0),
+          .indices_bytes = kernels_->group_panels * (kernels_->looks_up ? sums / 2 : 0)};
 }
 
 size_t Product::rows_bytes(int64_t rows) const {
@@ -278,8 +278,8 @@ void Product::finish_group(const Epilogue& epilogue, const Group& group, const B
     part.look_ups.add(
         finish_to_indices(epilogue, group.first_row, group.rows, column, sums, indices));
   }
-  for (int64_t row = 0; row < group.rows; row += kRowsAtOnce) {
-    const int64_t count = std::min(kRowsAtOnce, group.rows - row);
+  for (int64_t row = 0; row < group.rows; row += kFinishedRows) {
+    const int64_t count = std::min(kFinishedRows, group.rows - row);
     for (int64_t i = 0; i < group.panels; ++i) {
       const int64_t column = (group.first_panel + i) * kPanelColumns;
       if (leaves_look_ups(epilogue, column)) continue;

@@ -25,10 +25,14 @@ std::vector<std::string> vector_targets() {
 }
 
 void force_vector_target(std::string_view name) {
-  forced() = !name.empty();
-  if (name.empty()) return hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  if (name.empty()) {
+    forced() = false;
+    return hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    if (hwy::TargetName(target) == name) return hwy::GetChosenTarget().Update(target);
+    if (hwy::TargetName(target) != name) continue;
+    forced() = true;
+    return hwy::GetChosenTarget().Update(target);
   }
   fail(ErrorCode::usage, "this machine has no vector target '{}'", name);
 }

@@ -49,6 +49,7 @@ struct Work {
     values[5] = 65520.0F;  // does not
     std::uniform_real_distribution<float> plain(-2.0F, 2.0F);
     for (float& value : scale.values()) value = 1.0F + 0.1F * plain(random);
+    for (size_t i = 4; i <= 5; ++i) scale.values()[size_t{kFirstColumn} + i] = 1.0F;
     for (float& value : bias.values()) value = round_to_f16(plain(random));
     epilogue.scale = scale.data();
     epilogue.out_scale = ones.data();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "base/threads.h"
@@ -294,6 +295,15 @@ struct EmulatedTiles {
   static void stream(const void* from, int64_t stride) {
     load<T>(from, stride);
   }
+  /// How often each line was asked for, into the second-level cache.
+  static std::map<const std::byte*, int>& asked() {
+    static std::map<const std::byte*, int> lines;
+    return lines;
+  }
+  template <int Level>
+  static void ask(const std::byte* line) {
+    if constexpr (Level == 2) ++asked()[line];
+  }
   template <int T>
   static void store(void* to, int64_t stride) {
     const Registers& all = registers();
@@ -359,6 +369,40 @@ TEST(AmxTiles, EmulatedProductsAreRight) {
     }
   }
   set_thread_count(0);
+}
+
+/// From the start of what comes next, two lines a step of every pair of tiles but its last; all of
+/// it once there are rows enough.
+TEST(AmxTiles, CodesAheadAreAskedForOnceAndFromTheStart) {
+  constexpr int64_t kDepth = 512;
+  constexpr int64_t kPanels = 2;
+  for (const auto& [rows, lines] : {std::pair{1, 30}, {16, 30}, {33, 60}, {256, 240}, {257, 270}}) {
+    const Tensor a(DType::bf16, {rows, kDepth});
+    const Tensor b(DType::bf16, {kPanels, kDepth * kPanelColumns});
+    const Tensor ahead(DType::f8e4m3, {kPanels, 2 * kDepth * kPanelColumns});
+    Tensor sums(DType::f32, {kPanels, rows, kPanelColumns});
+    BlockProduct block;
+    block.rows = a.bytes().data();
+    block.row_stride = 2 * kDepth;
+    block.row_count = rows;
+    block.panels = b.bytes().data();
+    block.panel_stride = 2 * kDepth * kPanelColumns;
+    block.panel_count = kPanels;
+    block.depth = kDepth;
+    block.sums = sums.mutable_values<float>().data();
+    block.sums_stride = rows * kPanelColumns;
+    block.ahead = ahead.bytes().data();
+    block.ahead_stride = 2 * kDepth * kPanelColumns;
+    EmulatedTiles::asked().clear();
+    multiply_emulated(block);
+    ASSERT_EQ(std::ssize(EmulatedTiles::asked()), kPanels * lines) << rows;
+    for (int64_t panel = 0; panel < kPanels; ++panel) {
+      for (int64_t line = 0; line < lines; ++line) {
+        EXPECT_EQ(EmulatedTiles::asked()[block.ahead + panel * block.ahead_stride + line * 64], 1)
+            << rows << " rows, line " << line;
+      }
+    }
+  }
 }
 
 }  // namespace
